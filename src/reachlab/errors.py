@@ -1,0 +1,57 @@
+"""Every error reachlab raises on purpose. Messages give the bad value, what is allowed, and the nearest match."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ReachlabError(Exception):
+    """Base of all errors below; the command line prints these without a traceback and exits with 2."""
+
+
+class UnknownName(ReachlabError, LookupError):
+    """A name that is not registered."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        options = sorted(known)
+        close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
+        nearest = f" Did you mean {close[0]!r}?" if close else ""
+        super().__init__(f"unknown {kind} {name!r}.{nearest} Known: {', '.join(options) or 'none'}.{hint and ' ' + hint}")
+
+
+class BadValue(ReachlabError, ValueError):
+    """A value outside what is allowed."""
+
+    def __init__(self, what: str, given: object, allowed: str) -> None:
+        super().__init__(f"{what}: got {given!r}, allowed: {allowed}")
+
+
+class MissingExtra(ReachlabError, ImportError):
+    """An optional dependency that is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package!r} is not installed; it comes with: pip install 'reachlab[{extra}]'")
+
+
+class TemplateError(ReachlabError, ValueError):
+    """A chat template that changes what was already said, so that ids could not be append-only."""
+
+
+class ToolFault(ReachlabError, RuntimeError):
+    """A tool failed in a way the policy did not cause: the episode is a fault, not a failure."""
+
+
+class PolicyFault(ReachlabError, RuntimeError):
+    """The policy's engine failed (NaN logits, a dead server): the episode is a fault, not a failure."""
+
+
+class CorruptRun(ReachlabError, RuntimeError):
+    """A run directory that cannot be read or belongs to another study."""
+
+
+class BrokenPlugin(ReachlabError, ImportError):
+    """A plug-in that is installed and cannot be imported."""
+
+    def __init__(self, kind: str, name: str, value: str, cause: Exception) -> None:
+        super().__init__(f"plug-in {name!r} of {kind} ({value}) cannot be imported: {type(cause).__name__}: {cause}")

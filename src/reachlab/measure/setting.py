@@ -1,0 +1,91 @@
+"""A study seen through its thresholds: which tasks are hard, and what the base reaches where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reachlab import NO_INFORMATION_WORLDS, FloatArray, Split, Thresholds, World
+from reachlab.errors import BadValue
+from reachlab.measure.contrasts import Term, difference
+from reachlab.measure.intervals import Interval
+from reachlab.measure.reach import Reach
+from reachlab.measure.records import ArmCounts, Mask, StudyCounts
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Regions of the test tasks, chosen from the base alone: hard (p0 < t), tail (t <= p0 < tau), core (p0 >= tau)."""
+
+    study: StudyCounts
+    thresholds: Thresholds
+    exact: bool
+    """Whether p0 may be used as exact: it is given, and sampled frequency agrees with it at an easy stratum."""
+    hard: Mask
+    tail: Mask
+    core: Mask
+
+    @property
+    def everything(self) -> Mask:
+        return np.ones(self.study.test.size, dtype=bool)
+
+    def p0(self, split: Split = "test") -> FloatArray | None:
+        """(N,) exact p0 of a split, or None."""
+        tasks = self.study.tasks(split)
+        return tasks.p0 if self.exact and tasks is not None else None
+
+    def reach(self, world: World, mask: Mask, split: Split = "test") -> Reach:
+        """What the base reaches in *world* on the masked tasks."""
+        p0 = self.p0(split)
+        if world == World.CLOSED and p0 is not None and bool(mask.any()):
+            return Reach(world, p0=p0[mask])
+        base, tasks = self.study.base(world, split), self.study.tasks(split)
+        hits, attempts = base.pool(mask) if base else (0, 0)
+        bound = None
+        if world in NO_INFORMATION_WORLDS and split == "test" and tasks is not None and tasks.bound is not None:
+            bound = float(tasks.bound[mask].mean()) if mask.any() else None
+        return Reach(world, hits=hits, attempts=attempts, bound=bound)
+
+    def closed(self, split: Split = "test") -> FloatArray | None:
+        """(1, N) closed-book success of the base: exact, else sampled rates, else None."""
+        p0 = self.p0(split)
+        if p0 is not None:
+            return p0[None]
+        base = self.study.base(World.CLOSED, split)
+        return base.success() if base else None
+
+    def gain(self, counts: ArmCounts, mask: Mask, alpha: float) -> Interval | None:
+        """Success of an arm above the closed base, paired by task.
+
+        With exact p0 the base cannot fall short of a task by more than the region's largest p0 allows, so that the
+        worst case beside which the lower limit is taken is the region's and not -1.
+        """
+        closed = self.closed(counts.arm.split)
+        if closed is None:
+            return None
+        low = None
+        if self.exact and counts.arm.split == "test":
+            top = self.thresholds.t if not (mask & ~self.hard).any() else self.thresholds.tau
+            low = None if (mask & self.core).any() else -top
+        terms: list[Term] = [(1.0, counts.success()), (-1.0, closed)]
+        return difference(terms, mask, alpha, low=low)
+
+
+def make_setting(study: StudyCounts, thresholds: Thresholds, exact: bool) -> Setting:
+    """Regions from exact p0, or by strata: those named hard beforehand, the others by their pooled closed rate."""
+    tasks = study.test
+    if exact and tasks.p0 is None:
+        raise BadValue("p0", None, "a vector, to be used as exact")
+    if exact and tasks.p0 is not None:
+        hard, core = tasks.p0 < thresholds.t, tasks.p0 >= thresholds.tau
+        return Setting(study, thresholds, exact, hard, ~hard & ~core, core)
+    hard, core = tasks.named(study.hard_strata), np.zeros(tasks.size, dtype=bool)
+    base = study.base(World.CLOSED)
+    for name in tasks.names():
+        mask = tasks.stratum(name)
+        hits, attempts = base.pool(mask) if base else (0, 0)
+        if attempts and hits / attempts >= thresholds.tau:
+            core |= mask
+    core &= ~hard
+    return Setting(study, thresholds, exact, hard, ~hard & ~core, core)

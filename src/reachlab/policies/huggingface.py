@@ -1,0 +1,117 @@
+"""Any Hugging Face causal language model as a policy, by path or hub name; ``tiny`` is the one that ships.
+
+``load("path/or/name")`` gives sessions (sampling), imagined observations, teacher-forced scores and exact p0.
+Not covered: encoder-decoder models, linear-attention layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from reachlab import ActRequest, Prompt, ToolResult, Transcript
+from reachlab.errors import BadValue
+from reachlab.policies.chat import ChatTemplate
+from reachlab.policies.enumeration import Tokenisations, exact_success
+from reachlab.policies.scoring import TokenScores, score
+from reachlab.policies.session import HuggingFaceSession
+
+TINY = Path(__file__).parent / "tiny"
+ATTENTION = {"full_attention", "sliding_attention"}
+
+
+@dataclass(eq=False)
+class HuggingFacePolicy:
+    """A causal language model and its tokenizer."""
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+    def __post_init__(self) -> None:
+        layers = set(getattr(self.model.config.get_text_config(), "layer_types", None) or ATTENTION)
+        if not layers <= ATTENTION:
+            raise BadValue(f"layers of {self.name}", sorted(layers - ATTENTION), f"{sorted(ATTENTION)}")
+        self.model.eval()
+
+    @cached_property
+    def template(self) -> ChatTemplate:
+        return ChatTemplate(self.tokenizer)
+
+    @cached_property
+    def tokenisations(self) -> Tokenisations:
+        return Tokenisations(self.tokenizer)
+
+    @cached_property
+    def stop_ids(self) -> frozenset[int]:
+        """Every end-of-sequence token of the tokenizer and the generation config."""
+        configured = self.model.generation_config.eos_token_id if self.model.generation_config else None
+        more = configured if isinstance(configured, list) else [configured]
+        return frozenset(int(i) for i in (self.tokenizer.eos_token_id, *more) if i is not None)
+
+    def session(self) -> HuggingFaceSession:
+        return HuggingFaceSession(self.model, self.template, self.stop_ids)
+
+    def with_model(self, model: PreTrainedModel, name: str) -> HuggingFacePolicy:
+        """The same tokenizer with other weights."""
+        return HuggingFacePolicy(name, model, self.tokenizer)
+
+    def imagine(
+        self,
+        transcripts: Sequence[Transcript],
+        results: Sequence[Sequence[ToolResult]],
+        seeds: Sequence[int],
+        max_tokens: int,
+    ) -> list[str]:
+        """See ``reachlab.Imaginer``. The text ends at the template's end of a tool result, or at *max_tokens*."""
+        stop = self.template.observation_stop
+        session = HuggingFaceSession(self.model, self.template, self.stop_ids | {stop})
+        requests = [
+            ActRequest(session.open([*t.ids.tolist(), *self.template.imagined_prefix(tuple(r))], seed), max_tokens)
+            for t, r, seed in zip(transcripts, results, seeds, strict=True)
+        ]
+        place = {request.handle: i for i, request in enumerate(requests)}
+        texts = [""] * len(requests)
+        for handle, turn in session.act(requests):
+            texts[place[handle]] = turn.text.rstrip("\n")
+        return texts
+
+    def score(self, base: HuggingFacePolicy, transcripts: Sequence[Transcript]) -> list[TokenScores]:
+        return score(self.model, base.model, transcripts)
+
+    def exact_success(self, prompts: Sequence[Prompt], answers: Sequence[Sequence[str]], max_tokens: int) -> np.ndarray:
+        """(N,) exact closed-book probability of an accepted answer; see ``enumeration``."""
+        ids = [self.template.prompt_ids(p) for p in prompts]
+        return exact_success(self.model, self.tokenisations, sorted(self.stop_ids), ids, answers, max_tokens)
+
+
+def load(path: str) -> HuggingFacePolicy:
+    """A model by folder or hub name, in float32 on the CPU, bfloat16 on CUDA."""
+    cuda = torch.cuda.is_available()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path)
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.bfloat16 if cuda else torch.float32)
+    except (OSError, ValueError) as error:
+        raise BadValue("policy", path, f"a folder or hub name of a causal language model ({_first_line(error)})") from error
+    return HuggingFacePolicy(str(path), model.to("cuda" if cuda else "cpu"), tokenizer)
+
+
+def tiny() -> HuggingFacePolicy:
+    """The tiny base that ships with reachlab."""
+    policy = load(str(TINY))
+    policy.name = "tiny"
+    return policy
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+

@@ -1,0 +1,152 @@
+"""One registry for everything that is chosen by name: families, policies, tools, sandboxes.
+
+A name is a short name of the table below, ``module:attribute``, or an entry point in the group
+``reachlab.<kind>``; for policies also a path or a Hugging Face name (``owner/name``). Nothing is imported before it
+is resolved, and a plug-in that cannot be imported breaks only itself.
+
+Not covered: checking that what a name resolves to satisfies its Protocol; whoever builds it does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+from reachlab import Json
+from reachlab.errors import BadValue, BrokenPlugin, ReachlabError, UnknownName
+
+Kind = Literal["families", "policies", "tools", "sandboxes"]
+
+SHORT_NAMES: dict[str, dict[str, str]] = {
+    "families": {"lexicon": "reachlab.envs.lexicon:Lexicon"},
+    "policies": {"tiny": "reachlab.policies.huggingface:tiny"},
+    "tools": {"search": "reachlab.tools.search:search_tool"},
+    "sandboxes": {},
+}
+"""Short name to dotted path, by kind."""
+
+_LOADER = "reachlab.policies.huggingface:load"
+_DOTTED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A name and the options it is built with: plain JSON, so that it travels in results and rebuilds the object."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        try:
+            plain = json.loads(json.dumps(dict(self.options), allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise BadValue(f"options of {self.name!r}", dict(self.options), f"plain JSON ({error})") from error
+        object.__setattr__(self, "options", plain)
+
+    def to_json(self) -> Json:
+        return {"name": self.name, "options": dict(self.options)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Spec:
+        unknown = sorted(set(data) - {"name", "options"})
+        if unknown or not isinstance(data.get("name"), str):
+            raise BadValue("spec", dict(data), '{"name": text, "options": {...}}')
+        return cls(data["name"], data.get("options", {}))
+
+    def build(self, kind: Kind) -> Any:
+        """The object: what the name resolves to, called with the options."""
+        factory = resolve(kind, self.name)
+        if not callable(factory):
+            if self.options:
+                raise BadValue(f"options of {self.name!r}", dict(self.options), "none: it takes no options")
+            return factory
+        _check_options(kind, self.name, factory, self.options)
+        return factory(**self.options)
+
+
+def resolve(kind: Kind, spec: str | Spec) -> Any:
+    """What *spec* names: usually a class or a function that builds the object. ``UnknownName`` if nothing does."""
+    name = spec.name if isinstance(spec, Spec) else spec
+    table = _table(kind)
+    if name in table:
+        return _load(kind, name, table[name])
+    plug_ins = _plug_ins(kind)
+    if name in plug_ins:
+        return _plugged(kind, plug_ins[name])
+    if _DOTTED.fullmatch(name):
+        return _load(kind, name, name)
+    if kind == "policies" and ("/" in name or Path(name).exists()):
+        return partial(_load(kind, name, _LOADER), name)
+    hints = {"policies": "A path or a Hugging Face name (owner/name) works too, as does module:attribute."}
+    raise UnknownName(kind, name, names(kind), hints.get(kind, "module:attribute works too."))
+
+
+def names(kind: Kind) -> list[str]:
+    """Short names and plug-ins of a kind, sorted; nothing is imported."""
+    return sorted({*_table(kind), *_plug_ins(kind)})
+
+
+def problems(kind: Kind) -> dict[str, str]:
+    """Plug-ins of a kind that cannot be imported, each with the reason. Imports them all."""
+    found = {}
+    for name, entry in _plug_ins(kind).items():
+        try:
+            _plugged(kind, entry)
+        except ReachlabError as error:
+            found[name] = str(error)
+    return found
+
+
+def _table(kind: str) -> dict[str, str]:
+    if kind not in SHORT_NAMES:
+        raise UnknownName("kind", kind, SHORT_NAMES)
+    return SHORT_NAMES[kind]
+
+
+@lru_cache(maxsize=8)
+def _plug_ins(kind: str) -> dict[str, EntryPoint]:
+    """Entry points by name. The table wins over a plug-in of the same name."""
+    return {entry.name: entry for entry in entry_points(group=f"reachlab.{kind}") if entry.name not in _table(kind)}
+
+
+def _plugged(kind: str, entry: EntryPoint) -> Any:
+    try:
+        return entry.load()
+    except ReachlabError:  # a missing extra says itself what to install
+        raise
+    except Exception as error:  # whatever a third party's module does while it is imported
+        raise BrokenPlugin(kind, entry.name, entry.value, error) from error
+
+
+def _load(kind: str, name: str, dotted: str) -> Any:
+    module, _, attribute = dotted.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module == error.name or module.startswith(error.name + ".")):
+            raise  # the module is there; something that it imports is not
+        raise UnknownName(kind, name, SHORT_NAMES[kind], f"There is no module {error.name!r}.") from error
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise UnknownName(f"attribute of {module}", attribute, [n for n in vars(found) if n[0] != "_"])
+        found = getattr(found, part)
+    return found
+
+
+def _check_options(kind: str, name: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """A misspelt option names its nearest match instead of a TypeError from deep inside."""
+    parameters = inspect.signature(factory).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return
+    known = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    for option in options:
+        if option not in known:
+            raise UnknownName(f"option of {name!r} ({kind})", option, known)

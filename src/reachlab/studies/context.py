@@ -1,0 +1,76 @@
+"""What every job of a study needs, rebuilt in each process from the run directory's spec and cached there.
+
+Not covered: policies that are no Hugging Face models (they come with the policies issue).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from transformers import AutoModelForCausalLM
+
+from reachlab import Arm, Family, Split, Task, Treatment, World
+from reachlab.policies.huggingface import HuggingFacePolicy
+from reachlab.registry import Spec
+from reachlab.studies.spec import StudySpec
+from reachlab.studies.store import RunStore, read_json
+
+
+@dataclass(eq=False)
+class Context:
+    """Spec, store, family, base and tasks of one run."""
+
+    spec: StudySpec
+    store: RunStore
+
+    @cached_property
+    def family(self) -> Family:
+        family: Family = self.spec.family.build("families")
+        return family
+
+    @cached_property
+    def base(self) -> HuggingFacePolicy:
+        policy: HuggingFacePolicy = Spec(self.spec.policy).build("policies")
+        return policy
+
+    @cached_property
+    def _tasks(self) -> dict[str, list[Task]]:
+        return {}
+
+    def tasks(self, split: Split) -> list[Task]:
+        if split not in self._tasks:
+            self._tasks[split] = self.spec.tasks(self.family, split)
+        return self._tasks[split]
+
+    def chunk(self, split: Split, chunk: int) -> list[Task]:
+        size = self.spec.profile.chunk_tasks
+        return self.tasks(split)[chunk * size : (chunk + 1) * size]
+
+    def policy(self, arm: Arm, seed: int) -> HuggingFacePolicy:
+        """The policy that *arm* evaluates."""
+        if arm.training is None:
+            return self.base
+        return self.trained(*arm.training, seed)
+
+    def trained(self, treatment: Treatment, world: World, seed: int) -> HuggingFacePolicy:
+        return self.base.with_model(_weights(self.store.policy(treatment, world, seed)), f"{treatment}·{world}")
+
+    def copy_of_base(self) -> HuggingFacePolicy:
+        """The base with weights of its own, to be trained."""
+        model = type(self.base.model)(self.base.model.config).to(self.base.model.device, self.base.model.dtype)
+        model.load_state_dict(self.base.model.state_dict())
+        return self.base.with_model(model, "student")
+
+
+@lru_cache(maxsize=2)
+def _weights(path: Path) -> AutoModelForCausalLM:
+    return AutoModelForCausalLM.from_pretrained(path)
+
+
+@lru_cache(maxsize=1)
+def open_run(root: Path) -> Context:
+    """The context of the run in *root*. Raises CorruptRun where its spec cannot be read."""
+    store = RunStore(root)
+    return Context(StudySpec.from_json(read_json(root / "spec.json")), store)

@@ -1,0 +1,49 @@
+"""Evaluation jobs: a chunk of episodes of one arm, scored; exact p0 of one split.
+
+Not covered: aggregation (``studies.collect``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reachlab import Arm, Split, World
+from reachlab.envs.core import Interaction
+from reachlab.seeding import derive
+from reachlab.studies.context import Context, open_run
+from reachlab.studies.scoring import score_episodes
+from reachlab.studies.sources import sample
+from reachlab.studies.store import write_episodes, write_json
+
+
+def evaluate_job(root: Path, arm: Arm, index: int, chunk: int) -> None:
+    """Sample, score and publish one chunk of an arm's episodes; of an arm without signal, none."""
+    context = open_run(root)
+    out = context.store.episodes(arm, index, chunk)
+    if arm.training is not None and not context.store.status(*arm.training, index)["signal"]:
+        write_episodes(out, [])
+        return
+    policy = context.policy(arm, index)
+    repeated = [t for t in context.chunk(arm.split, chunk) for _ in range(context.spec.profile.episodes)]
+    count = context.spec.profile.episodes
+    seeds = [derive(context.spec.seed, "episode", arm.name, index, t.seed, i % count) for i, t in enumerate(repeated)]
+    episodes = sample(context, policy, repeated, arm.evaluated, seeds)
+    write_episodes(out, score_episodes(policy, context.base, episodes))
+
+
+def p0_job(root: Path, split: Split) -> None:
+    """Publish the exact closed-book p0 of every task of a split, or null where it cannot be exact."""
+    context = open_run(root)
+    write_json(context.store.p0(split), {"p0": exact_p0(context, split)})
+
+
+def exact_p0(context: Context, split: Split) -> list[float] | None:
+    """None unless the verifier accepts exactly the listed answers (DESIGN 1, *Exact p0*)."""
+    tasks = context.tasks(split)
+    if not all(task.verifier.exact and task.answers for task in tasks):
+        return None
+    interactions = [Interaction(context.family, task, World.CLOSED) for task in tasks]
+    exact = context.base.exact_success(
+        [i.prompt for i in interactions], [t.answers for t in tasks], interactions[0].budget.tokens
+    )
+    return [min(1.0, float(p)) for p in exact]

@@ -1,0 +1,154 @@
+"""A small job graph on local processes: a job is one file or folder that gets published; done jobs are skipped.
+
+One worker runs everything in this process; more start fresh ones. Each job runs whole on one worker with one torch
+thread, so results do not depend on the number of workers. Workers die with their parent.
+Not covered: several machines.
+"""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence, Set
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """``run`` must be picklable and publish ``out``; ``needs`` are the names of jobs that come first."""
+
+    name: str
+    out: Path
+    run: Callable[[], None]
+    needs: tuple[str, ...] = ()
+    weight: float = 1.0
+    """Expected seconds: the progress bar's unit."""
+    priority: int = 0
+    """Higher starts first."""
+    log: Path | None = None
+    """A file with one line per finished step, and ``steps`` of them in all."""
+    steps: int = 0
+
+
+Report = Callable[[float, float, str], None]
+"""Called with (weight done, weight in all, what is running)."""
+
+
+def execute(jobs: Sequence[Job], workers: int, report: Report) -> None:
+    """Run what is not done yet. The first error stops the rest and is raised here."""
+    waiting = {job.name: job for job in jobs if not job.out.exists()}
+    total = sum(job.weight for job in waiting.values())
+    if not waiting:
+        return
+    progress = _Progress(total, report)
+    if workers == 1:
+        _execute_here(waiting, progress)
+    else:
+        _execute_pool(waiting, workers, progress)
+
+
+class _Progress:
+    def __init__(self, total: float, report: Report) -> None:
+        self.total, self.done, self._report = total, 0.0, report
+
+    def show(self, running: Sequence[Job]) -> None:
+        partly = sum(job.weight * _share(job) for job in running)
+        self._report(self.done + partly, self.total, ", ".join(job.name for job in running))
+
+
+def _share(job: Job) -> float:
+    if job.log is None or not job.log.exists() or not job.steps:
+        return 0.0
+    return min(1.0, job.log.read_bytes().count(b"\n") / job.steps)
+
+
+def _next(waiting: dict[str, Job], started: Set[str] = frozenset()) -> Job | None:
+    """The most urgent job that has not started and whose needs are done."""
+    ready = [j for j in waiting.values() if j.name not in started and not any(n in waiting for n in j.needs)]
+    return max(ready, key=lambda job: job.priority, default=None)
+
+
+def _execute_here(waiting: dict[str, Job], progress: _Progress) -> None:
+    _one_thread()
+    while (job := _next(waiting)) is not None:
+        progress.show([job])
+        with _ticking(progress, job):
+            job.run()
+        progress.done += job.weight
+        del waiting[job.name]
+    progress.show([])
+
+
+class _ticking:
+    """Shows the progress of a long job of this process while it runs."""
+
+    def __init__(self, progress: _Progress, job: Job) -> None:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._tick, args=(progress, job), daemon=True) if job.log else None
+
+    def __enter__(self) -> None:
+        if self._thread:
+            self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._thread:
+            self._thread.join()
+
+    def _tick(self, progress: _Progress, job: Job) -> None:
+        while not self._stop.wait(POLL_SECONDS):
+            progress.show([job])
+
+
+def _execute_pool(waiting: dict[str, Job], workers: int, progress: _Progress) -> None:
+    pool = ProcessPoolExecutor(workers, mp_context=mp.get_context("spawn"), initializer=_start_worker)
+    running: dict[Future[None], Job] = {}
+    started: set[str] = set()
+    try:
+        while waiting:
+            while len(running) < workers and (job := _next(waiting, started)) is not None:
+                started.add(job.name)
+                running[pool.submit(job.run)] = job
+            progress.show(list(running.values()))
+            done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+                job = running.pop(future)
+                progress.done += job.weight
+                del waiting[job.name]
+        progress.show([])
+    except BaseException:
+        _kill(pool)
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _kill(pool: ProcessPoolExecutor) -> None:
+    for process in list((pool._processes or {}).values()):
+        process.kill()
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    _one_thread()
+
+
+def _die_with_parent() -> None:
+    parent = mp.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)

@@ -1,0 +1,131 @@
+"""The rollout engine: a policy session on one side, interactions on the other, Episodes out.
+
+It drives the interaction core directly: no vector environment waits for its slowest member.
+Not covered: scoring against the base (``studies.scoring``), several processes (``studies.jobs``).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from reachlab import ActRequest, Budget, Episode, Family, Imaginer, Policy, Session, Task, TokenKind, Turn, World
+from reachlab.envs.core import Interaction
+from reachlab.errors import BadValue
+from reachlab.seeding import derive
+
+
+@dataclass
+class _Running:
+    """One episode under way."""
+
+    interaction: Interaction
+    handle: int
+    seed: int
+    began: float
+    imagined: int = 0
+
+
+def rollout(
+    policy: Policy,
+    family: Family,
+    tasks: Sequence[Task],
+    world: World,
+    seeds: Sequence[int],
+    *,
+    budget: Budget | None = None,
+    imaginer: Imaginer | None = None,
+) -> list[Episode]:
+    """One episode per (task, seed), in order. The imagined world needs an *imaginer*, the base policy."""
+    if world is World.IMAGINED and imaginer is None:
+        raise BadValue("imaginer", None, "the base policy, which writes the observations of the imagined world")
+    interactions = [Interaction(family, task, world, budget) for task in tasks]
+    session = policy.session()
+    handles = session.start([i.prompt for i in interactions], list(seeds))
+    now = time.monotonic()
+    running = {h: _Running(i, h, s, now) for h, i, s in zip(handles, interactions, seeds, strict=True)}
+    finished: dict[int, Episode] = {}
+    acting = list(handles)
+    while acting:
+        requests = [ActRequest(h, max(1, running[h].interaction.tokens_left)) for h in acting]
+        acting, imagining = [], []
+        for handle, turn in session.act(requests):
+            run = running[handle]
+            if _step(run.interaction, turn) == "observation":
+                imagining.append(run)
+            elif not _settled(session, run, finished):
+                acting.append(handle)
+        while imagining:
+            assert imaginer is not None
+            imagining = _imagine(imaginer, session, imagining, finished, acting)
+    return [finished[h] for h in handles]
+
+
+def _step(interaction: Interaction, turn: Turn) -> str:
+    if turn.fault:
+        return interaction.abort(turn.fault).awaiting
+    return interaction.step(turn.text, len(turn.ids), turn.ended).awaiting
+
+
+def _settled(session: Session, run: _Running, finished: dict[int, Episode]) -> bool:
+    """Append the results, or make the Episode if it is over."""
+    if run.interaction.stop is None:
+        session.append(run.handle, run.interaction.last.results)
+        return False
+    finished[run.handle] = _episode(session, run)
+    session.close(run.handle)
+    return True
+
+
+def _imagine(
+    imaginer: Imaginer, session: Session, waiting: list[_Running], finished: dict[int, Episode], acting: list[int]
+) -> list[_Running]:
+    """Let the base write one observation for each waiting episode; those that need another one."""
+    texts = imaginer.imagine(
+        [session.transcript(r.handle) for r in waiting],
+        [r.interaction.imagined for r in waiting],
+        [derive(r.seed, "imagined", r.imagined) for r in waiting],
+        waiting[0].interaction.budget.observation_tokens,
+    )
+    again = []
+    for run, text in zip(waiting, texts, strict=True):
+        run.imagined += 1
+        if run.interaction.observe(text).awaiting == "observation":
+            again.append(run)
+        elif not _settled(session, run, finished):
+            acting.append(run.handle)
+    return again
+
+
+def _episode(session: Session, run: _Running) -> Episode:
+    interaction, task = run.interaction, run.interaction.task
+    transcript = session.transcript(run.handle)
+    counts = np.bincount(transcript.kinds, minlength=len(TokenKind))
+    cost = replace(
+        interaction.cost,
+        prompt=int(counts[TokenKind.PROMPT]),
+        policy=int(counts[TokenKind.POLICY]),
+        observation=int(counts[TokenKind.OBSERVATION] + counts[TokenKind.TEMPLATE]),
+    )
+    assert interaction.stop is not None
+    return Episode(
+        task=task.id,
+        task_seed=task.seed,
+        split=task.split,
+        stratum=task.stratum,
+        world=interaction.world,
+        seed=run.seed,
+        messages=interaction.messages,
+        calls=interaction.calls,
+        reward=interaction.reward,
+        stop=interaction.stop,
+        detail=interaction.detail,
+        cost=cost,
+        transcript=transcript,
+        seconds=time.monotonic() - run.began,
+    )
+
+

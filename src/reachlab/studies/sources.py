@@ -1,0 +1,173 @@
+"""Where each treatment's transcripts and weights come from: the only thing that tells the treatments apart.
+
+========== ============================================ =======
+treatment  transcripts                                  weight
+========== ============================================ =======
+rl         its own episodes, fresh for each update      advantage of the verified reward
+rl-random  the same                                     advantage of a fair coin
+sft        gold answers, or scripted optimal episodes   1
+rft        the base's own verified samples              1
+distil     closed transcripts of answers found live     1
+========== ============================================ =======
+
+Not covered: off-policy or replayed episodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from reachlab import Episode, Task, Transcript, Treatment, World
+from reachlab.envs.core import Interaction
+from reachlab.policies.advantages import advantages, mixed
+from reachlab.policies.huggingface import HuggingFacePolicy
+from reachlab.seeding import derive, generator
+from reachlab.studies.context import Context
+from reachlab.studies.rollout import rollout
+
+ROWS = 256
+"""Episodes sampled at a time: past this a tiny model's cache no longer fits the processor's."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingBatch:
+    """What one update learns from; no transcripts: nothing to learn in this step."""
+
+    transcripts: Sequence[Transcript]
+    weights: Sequence[float]
+    episodes: Sequence[Episode] = ()
+    """The fresh episodes behind it, for metrics."""
+
+
+class Source(Protocol):
+    """Yields the batch of each training step. Deterministic in (step, policy)."""
+
+    tokens: int
+    """Tokens sampled to make the data before the first step."""
+
+    def batch(self, step: int, policy: HuggingFacePolicy) -> TrainingBatch: ...
+
+
+@dataclass
+class OnPolicy:
+    """rl and rl-random."""
+
+    context: Context
+    world: World
+    seed: int
+    random_reward: bool
+    tokens: int = 0
+
+    def batch(self, step: int, policy: HuggingFacePolicy) -> TrainingBatch:
+        sizes, tasks = self.context.spec.profile, self.context.tasks("train")
+        chosen = [tasks[i] for i in _deal(len(tasks), sizes.groups, step, self.seed)]
+        repeated = [task for task in chosen for _ in range(sizes.group_size)]
+        seeds = [derive(self.seed, "train-episode", step, i) for i in range(len(repeated))]
+        episodes = sample(self.context, policy, repeated, self.world, seeds)
+        rewards = np.array([np.nan if e.stop.is_fault else e.reward for e in episodes])
+        if self.random_reward:
+            coin = generator(self.seed, "random-reward", step).integers(2, size=len(rewards)).astype(float)
+            rewards = np.where(np.isnan(rewards), rewards, coin)
+        grouped = rewards.reshape(sizes.groups, sizes.group_size)
+        if mixed(grouped) == 0:
+            return TrainingBatch((), (), episodes)
+        weights = advantages(grouped).ravel()
+        kept = [i for i in range(len(episodes)) if not np.isnan(rewards[i])]
+        return TrainingBatch([episodes[i].transcript for i in kept], [float(weights[i]) for i in kept], episodes)
+
+
+@dataclass
+class Given:
+    """sft, rft and distil: a fixed set of transcripts, in a new order each time round."""
+
+    transcripts: Sequence[Transcript]
+    seed: int
+    size: int
+    tokens: int = 0
+
+    def batch(self, step: int, policy: HuggingFacePolicy) -> TrainingBatch:
+        if not self.transcripts:
+            return TrainingBatch((), ())
+        chosen = [self.transcripts[i] for i in _deal(len(self.transcripts), self.size, step, self.seed)]
+        return TrainingBatch(chosen, [1.0] * len(chosen))
+
+
+def source_of(context: Context, treatment: Treatment, world: World, seed: int) -> Source:
+    """The source of one training. *seed* is the training's own."""
+    if treatment in (Treatment.RL, Treatment.RL_RANDOM):
+        return OnPolicy(context, world, seed, treatment is Treatment.RL_RANDOM)
+    size = context.spec.profile.fit_batch
+    if treatment is Treatment.SFT:
+        return Given([demonstration(context, task, world) for task in context.tasks("train")], seed, size)
+    if treatment is Treatment.RFT:
+        episodes = _harvest(context, context.base, world, seed)
+        found = [e.transcript for e in episodes if e.reward > 0]
+    else:
+        teacher = context.trained(Treatment.RL, world, _training_index(context, seed))
+        episodes = _harvest(context, teacher, world, seed)
+        found = [closed_transcript(context, e) for e in episodes if e.reward > 0]
+    return Given(found, seed, size, tokens=sum(e.cost.tokens for e in episodes))
+
+
+def training_seed(context: Context, index: int) -> int:
+    """The seed of the index-th independent training run."""
+    return derive(context.spec.seed, "training", index)
+
+
+def sample(
+    context: Context, policy: HuggingFacePolicy, tasks: Sequence[Task], world: World, seeds: Sequence[int]
+) -> list[Episode]:
+    """Rollouts in batches of ``ROWS``."""
+    episodes: list[Episode] = []
+    for start in range(0, len(tasks), ROWS):
+        part = slice(start, start + ROWS)
+        episodes += rollout(policy, context.family, tasks[part], world, seeds[part], imaginer=context.base)
+    return episodes
+
+
+def demonstration(context: Context, task: Task, world: World) -> Transcript:
+    """The gold answer (closed) or the scripted optimal episode, tokenised as its text."""
+    interaction = Interaction(context.family, task, world)
+    if not world.offers_tools:
+        return context.base.template.transcript(interaction.prompt, [task.answers[0]], [])
+    turns, results, seen = [], [], list[str]()
+    while interaction.stop is None:
+        turns.append(context.family.solution(task, seen))
+        step = interaction.step(turns[-1])
+        if step.results:
+            results.append(step.results)
+            seen += [r.text for r in step.results]
+    return context.base.template.transcript(interaction.prompt, turns, results)
+
+
+def closed_transcript(context: Context, episode: Episode) -> Transcript:
+    """The closed-book question of an episode with the answer that it found."""
+    task = context.family.task(episode.split, episode.task_seed)
+    prompt = Interaction(context.family, task, World.CLOSED).prompt
+    return context.base.template.transcript(prompt, [episode.messages[-1].content], [])
+
+
+def _harvest(context: Context, policy: HuggingFacePolicy, world: World, seed: int) -> list[Episode]:
+    """As many episodes on the training tasks as rl samples in all its updates."""
+    sizes, tasks = context.spec.profile, context.tasks("train")
+    total = sizes.steps * sizes.groups * sizes.group_size
+    repeated = [tasks[i % len(tasks)] for i in range(total)]
+    seeds = [derive(seed, "harvest", i) for i in range(total)]
+    return sample(context, policy, repeated, world, seeds)
+
+
+def _deal(total: int, count: int, step: int, seed: int) -> list[int]:
+    """The step-th hand of *count* from *total* cards that are shuffled anew each time they run out."""
+    hand = []
+    for place in range(step * count, (step + 1) * count):
+        turn, card = divmod(place, total)
+        hand.append(int(generator(seed, "deal", turn).permutation(total)[card]))
+    return hand
+
+
+def _training_index(context: Context, seed: int) -> int:
+    return next(i for i in range(context.spec.seeds) if training_seed(context, i) == seed)

@@ -1,0 +1,118 @@
+"""What a study is: family, policy, sizes, arms. A spec is JSON and travels in the result; equal specs, equal results.
+
+Not covered: how it runs (workers, output folder): that never changes a number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from reachlab import Arm, Family, Json, Split, Task, Thresholds, Treatment, World
+from reachlab.errors import BadValue, CorruptRun, UnknownName
+from reachlab.policies.learner import LearnerConfig
+from reachlab.registry import Spec
+
+TASK_BLOCK = 1_000_000
+"""Study seed s owns the task seeds from s * TASK_BLOCK: no two studies share a test task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The sizes of a study."""
+
+    name: str
+    test_tasks: int
+    train_tasks: int
+    episodes: int
+    """Per task and arm."""
+    steps: int
+    """Updates of rl."""
+    groups: int
+    """Tasks per rl update."""
+    group_size: int
+    """Episodes per task and rl update."""
+    fit_steps: int
+    """Updates of sft, rft and distil."""
+    fit_batch: int
+    """Transcripts per such update."""
+    chunk_tasks: int = 32
+    """Tasks of one unit of work."""
+    checkpoint_every: int = 10
+
+
+PROFILES = {
+    "smoke": Profile("smoke", 40, 20, 16, 8, 8, 8, 10, 32, chunk_tasks=20, checkpoint_every=2),
+    "default": Profile("default", 160, 80, 16, 40, 16, 16, 80, 64),
+    "full": Profile("full", 400, 200, 32, 80, 32, 16, 200, 128),
+}
+
+RL = LearnerConfig(learning_rate=1e-3, beta=0.01)
+FIT = LearnerConfig(learning_rate=1e-3, beta=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class StudySpec:
+    """One study. ``seeds`` counts independent training runs; ``seed`` fixes everything else."""
+
+    family: Spec
+    policy: str = "tiny"
+    profile: Profile = PROFILES["default"]
+    seed: int = 0
+    seeds: int = 1
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    rl: LearnerConfig = RL
+    fit: LearnerConfig = FIT
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 1_000_000:
+            raise BadValue("seed", self.seed, "0 to 999999")
+        if self.seeds < 1:
+            raise BadValue("seeds", self.seeds, ">= 1")
+        if self.profile.episodes < self.thresholds.min_episodes:
+            raise BadValue("episodes per task", self.profile.episodes, f">= {self.thresholds.min_episodes}")
+
+    def tasks(self, family: Family, split: Split) -> list[Task]:
+        count = self.profile.test_tasks if split == "test" else self.profile.train_tasks
+        first = self.seed * TASK_BLOCK
+        return [family.task(split, first + i) for i in range(count)]
+
+    def to_json(self) -> Json:
+        return {**asdict(self), "family": self.family.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Json) -> StudySpec:
+        try:
+            records: dict[str, Any] = {
+                "family": Spec.from_json(data["family"]),
+                "profile": Profile(**data["profile"]),
+                "thresholds": Thresholds(**data["thresholds"]),
+                "rl": LearnerConfig(**data["rl"]),
+                "fit": LearnerConfig(**data["fit"]),
+            }
+            return cls(**{**data, **records})
+        except (KeyError, TypeError) as error:
+            raise CorruptRun(f"not the spec of a study: {error}") from error
+
+
+def profile(name: str) -> Profile:
+    if name not in PROFILES:
+        raise UnknownName("profile", name, PROFILES)
+    return PROFILES[name]
+
+
+def default_arms() -> list[Arm]:
+    """The default study (DESIGN 2): the base in all six worlds, training closed and live, tool removed, controls."""
+    base = [Arm(Treatment.BASE, None, world) for world in World]
+    closed = [Arm(t, World.CLOSED, World.CLOSED) for t in (Treatment.SFT, Treatment.RFT, Treatment.RL)]
+    live = [Arm(t, World.LIVE, World.LIVE) for t in (Treatment.RFT, Treatment.RL)]
+    removed = (World.CLOSED, World.SILENT, World.IMAGINED, World.SHUFFLED)
+    moved = [Arm(Treatment.RL, World.LIVE, world) for world in removed]
+    distil = Arm(Treatment.DISTIL, World.LIVE, World.CLOSED)
+    test = [*base, *closed, *live, *moved, distil]
+    seen = [Arm(Treatment.BASE, None, World.CLOSED), Arm(Treatment.BASE, None, World.LIVE), *closed, live[-1], distil]
+    return [*test, *(replace(arm, split="train") for arm in seen)]
+
+
+PRIMARY = Arm(Treatment.RL, World.LIVE, World.LIVE)
+"""The primary arm, named before any run."""

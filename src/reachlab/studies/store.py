@@ -1,0 +1,162 @@
+"""The run directory: everything a study makes, published by atomic rename so that a killed run can go on.
+
+::
+
+    RUN/spec.json                      what was asked for
+    RUN/p0/<split>.json                exact closed-book p0 of the base
+    RUN/policies/<treatment>-<world>-<seed>/   trained weights, metrics.jsonl, status.json
+    RUN/episodes/<arm>/<seed>-<chunk>.parquet  episodes, append-only
+    RUN/result.json, report.md, *.png, tasks.parquet, metrics.jsonl
+
+Not covered: locking; two runs must not share a directory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reachlab import Arm, Cost, Episode, Message, Scores, Split, StopReason, ToolCall, Transcript, Treatment, World
+from reachlab.errors import CorruptRun
+
+TEXT, NUMBER, WHOLE = pa.string(), pa.float64(), pa.int64()
+SCHEMA = pa.schema(
+    [("task", TEXT), ("task_seed", WHOLE), ("split", TEXT), ("stratum", TEXT), ("world", TEXT), ("seed", WHOLE)]
+    + [("messages", pa.list_(pa.struct([("role", TEXT), ("content", TEXT)]))), ("calls", TEXT)]
+    + [("reward", NUMBER), ("stop", TEXT), ("detail", TEXT), ("seconds", NUMBER)]
+    + [(f"cost_{f.name}", WHOLE) for f in fields(Cost)]
+    + [("ids", pa.list_(pa.int32())), ("kinds", pa.list_(pa.uint8())), ("logprobs", pa.list_(pa.float32()))]
+    + [(f.name, NUMBER) for f in fields(Scores)]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunStore:
+    """Paths and files of one run directory."""
+
+    root: Path
+
+    def episodes(self, arm: Arm, seed: int, chunk: int) -> Path:
+        moved = f"{arm.treatment}-{arm.trained or 'untrained'}-{arm.evaluated}-{arm.split}"
+        return self.root / "episodes" / moved / f"{seed}-{chunk:04d}.parquet"
+
+    def policy(self, treatment: Treatment, world: World, seed: int) -> Path:
+        return self.root / "policies" / f"{treatment}-{world}-{seed}"
+
+    def p0(self, split: Split) -> Path:
+        return self.root / "p0" / f"{split}.json"
+
+    def status(self, treatment: Treatment, world: World, seed: int) -> dict[str, Any]:
+        """What became of a training: ``{"signal": bool, "reason": str, ...}``."""
+        return read_json(self.policy(treatment, world, seed) / "status.json")
+
+
+def write_episodes(path: Path, episodes: Sequence[Episode]) -> None:
+    """Publish one chunk of episodes."""
+    table = pa.Table.from_pylist([_row(e) for e in episodes], schema=SCHEMA)
+    with published(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_episodes(path: Path) -> list[Episode]:
+    """The episodes of one chunk. Raises CorruptRun if it cannot be read."""
+    return [_episode(row) for row in read_table(path).to_pylist()]
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    try:
+        return pq.read_table(path, columns=None if columns is None else list(columns), partitioning=None)
+    except (OSError, pa.ArrowException) as error:
+        raise CorruptRun(f"{path} cannot be read ({error}); delete it and run again with --resume") from error
+
+
+def readable(path: Path) -> bool:
+    """True if *path* is a whole parquet file (its footer is written last)."""
+    try:
+        pq.read_metadata(path)
+    except (OSError, pa.ArrowException):
+        return False
+    return True
+
+
+def write_json(path: Path, content: Any) -> None:
+    with published(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise CorruptRun(f"{path} cannot be read ({error})") from error
+
+
+@contextmanager
+def published(path: Path) -> Iterator[Path]:
+    """A temporary file beside *path* that takes its name when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def publish_folder(path: Path, fill: Callable[[Path], None]) -> None:
+    """Fill a temporary folder and give it the name *path*; an older folder of that name goes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
+    temporary.mkdir()
+    try:
+        fill(temporary)
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _row(episode: Episode) -> dict[str, Any]:
+    plain = ("task", "task_seed", "split", "stratum", "world", "seed", "reward", "stop", "detail", "seconds")
+    scores = asdict(episode.scores) if episode.scores else {}
+    return {
+        **{name: getattr(episode, name) for name in plain},
+        "messages": [m._asdict() for m in episode.messages],
+        "calls": json.dumps([[c.name, dict(c.arguments), c.problem] for c in episode.calls], ensure_ascii=False),
+        **{f"cost_{name}": value for name, value in asdict(episode.cost).items()},
+        "ids": episode.transcript.ids,
+        "kinds": episode.transcript.kinds,
+        "logprobs": episode.transcript.logprobs,
+        **scores,
+    }
+
+
+def _episode(row: dict[str, Any]) -> Episode:
+    plain = ("task", "task_seed", "split", "stratum", "seed", "reward", "detail", "seconds")
+    scored = row["spent"] is not None
+    return Episode(
+        **{name: row[name] for name in plain},
+        world=World(row["world"]),
+        stop=StopReason(row["stop"]),
+        messages=tuple(Message(m["role"], m["content"]) for m in row["messages"]),
+        calls=tuple(ToolCall(*call) for call in json.loads(row["calls"])),
+        cost=Cost(**{f.name: row[f"cost_{f.name}"] for f in fields(Cost)}),
+        transcript=Transcript(
+            np.array(row["ids"], dtype=np.int64),
+            np.array(row["kinds"], dtype=np.uint8),
+            np.array(row["logprobs"], dtype=np.float64),
+        ),
+        scores=Scores(**{f.name: row[f.name] for f in fields(Scores)}) if scored else None,
+    )

@@ -1,0 +1,128 @@
+"""Run a study: lay out its jobs, execute them, analyse what they published, write the report.
+
+Command: ``reachlab run lexicon``; in Python ``reachlab.studies.run(spec, out)``.
+Not covered: the statistics (``reachlab.measure``) and the pictures (``studies.report``).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from reachlab import Arm, Json, Treatment, World
+from reachlab.errors import CorruptRun
+from reachlab.studies.evaluation import evaluate_job, p0_job
+from reachlab.studies.jobs import Job, Report, execute
+from reachlab.studies.spec import StudySpec, default_arms
+from reachlab.studies.store import RunStore, read_json, readable, write_json
+from reachlab.studies.training import ON_POLICY, train_job
+
+SECONDS_PER_EPISODE = 1 / 1500
+"""Rough, for the weights of the progress bar only."""
+
+
+def prepare(spec: StudySpec, out: Path, resume: bool) -> RunStore:
+    """The run directory of *spec*. Raises CorruptRun rather than touch a directory that holds something else."""
+    store = RunStore(out)
+    path = out / "spec.json"
+    wanted = json.loads(json.dumps(spec.to_json()))
+    if path.exists():
+        if read_json(path) != wanted:
+            raise CorruptRun(f"{out} holds another study (its spec.json differs); choose another --out")
+        if not resume:
+            raise CorruptRun(f"{out} holds this study already; add --resume to go on, or choose another --out")
+        _set_aside_broken(out)
+    elif out.exists() and any(out.iterdir()):
+        raise CorruptRun(f"{out} is not empty and holds no spec.json; choose another --out")
+    else:
+        write_json(path, wanted)
+    return store
+
+
+def lay_out(spec: StudySpec, store: RunStore, arms: Sequence[Arm] | None = None) -> list[Job]:
+    """Every job of the study; those that are done already are skipped when executed."""
+    arms = default_arms() if arms is None else list(arms)
+    trainings = dict.fromkeys(a.training for a in arms if a.training is not None)
+    jobs = [_p0(spec, store, "test"), _p0(spec, store, "train")]
+    for treatment, world in trainings:
+        jobs += [_training(spec, store, treatment, world, index) for index in range(spec.seeds)]
+    for arm in arms:
+        for index in range(1 if arm.training is None else spec.seeds):
+            jobs += _evaluation(spec, store, arm, index)
+    return jobs
+
+
+def sample_and_learn(spec: StudySpec, out: Path, *, workers: int, resume: bool, report: Report) -> RunStore:
+    """Everything that takes long: after it the run directory holds all episodes."""
+    store = prepare(spec, out, resume)
+    execute(lay_out(spec, store), workers, report)
+    return store
+
+
+def default_workers() -> int:
+    """Two, or one on a single core: past that a tiny study's start-up outweighs the gain."""
+    return min(2, len(os.sched_getaffinity(0)))
+
+
+def _p0(spec: StudySpec, store: RunStore, split: str) -> Job:
+    count = spec.profile.test_tasks if split == "test" else spec.profile.train_tasks
+    job = partial(p0_job, store.root, split)
+    return Job(f"p0 {split}", store.p0(split), job, weight=0.01 * count, priority=1)  # type: ignore[arg-type]
+
+
+def _training(spec: StudySpec, store: RunStore, treatment: Treatment, world: World, index: int) -> Job:
+    sizes = spec.profile
+    sampled = sizes.steps * sizes.groups * sizes.group_size
+    on_policy = treatment in ON_POLICY
+    fitted = 0 if on_policy else sizes.fit_steps * sizes.fit_batch
+    weight = (3 * sampled if on_policy else sampled) * SECONDS_PER_EPISODE + fitted * SECONDS_PER_EPISODE
+    out = store.policy(treatment, world, index)
+    teacher = (_name(Treatment.RL, world, index),) if treatment is Treatment.DISTIL else ()
+    return Job(
+        _name(treatment, world, index),
+        out,
+        partial(train_job, store.root, treatment, world, index),
+        needs=teacher,
+        weight=weight,
+        priority=3 if (treatment, world) == (Treatment.RL, World.LIVE) else 2,
+        log=out.with_name(f"{out.name}.unfinished") / "metrics.jsonl",
+        steps=sizes.steps if on_policy else sizes.fit_steps,
+    )
+
+
+def _evaluation(spec: StudySpec, store: RunStore, arm: Arm, index: int) -> list[Job]:
+    count = spec.profile.test_tasks if arm.split == "test" else spec.profile.train_tasks
+    needs = () if arm.training is None else (_name(*arm.training, index),)
+    jobs = []
+    for chunk in range(math.ceil(count / spec.profile.chunk_tasks)):
+        tasks = min(spec.profile.chunk_tasks, count - chunk * spec.profile.chunk_tasks)
+        jobs.append(
+            Job(
+                f"{arm.name} #{index} chunk {chunk}",
+                store.episodes(arm, index, chunk),
+                partial(evaluate_job, store.root, arm, index, chunk),
+                needs=needs,
+                weight=tasks * spec.profile.episodes * SECONDS_PER_EPISODE,
+            )
+        )
+    return jobs
+
+
+def _name(treatment: Treatment, world: World, index: int) -> str:
+    return f"train {treatment}·{world} #{index}"
+
+
+def _set_aside_broken(out: Path) -> None:
+    """Files cut short by a failing disk are renamed, said, and made again."""
+    for path in sorted(out.glob("episodes/*/*.parquet")):
+        if not readable(path):
+            aside = path.with_suffix(".corrupt")
+            path.rename(aside)
+            warnings.warn(f"{path} could not be read; kept as {aside.name} and sampled again", stacklevel=2)
+
+

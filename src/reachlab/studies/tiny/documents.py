@@ -1,0 +1,209 @@
+"""What the tiny base reads: episodes of an imperfect policy, each in a fresh random world.
+
+A document is a token sequence with a *distribution* as target wherever the generator draws at random, so that the
+base learns the generator's exact probabilities and guesses closed-book at chance. Families to come add a drawer to
+``DRAWERS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from reachlab.envs import lexicon
+from reachlab.studies.tiny.tokenizer import DIGITS, PAIRS
+
+OBSERVATION_WEIGHT = 0.3
+"""Loss weight of observations: enough to imagine them well, little enough to keep policy tokens first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How often the drawn policy errs."""
+
+    wrong_query: float
+    ignored_observation: float
+    closed_answer: float
+
+
+CLEAN = Habits(0.03, 0.02, 0.10)
+BASE = Habits(0.20, 0.20, 0.30)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Token ids by role. Row ``size + i`` of ``table`` is the i-th shared distribution."""
+
+    tokenizer: PreTrainedTokenizerBase
+    ids: dict[str, int] = field(init=False)
+    table: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        ids = self.tokenizer.get_vocab()
+        size = len(self.tokenizer)
+        table = np.zeros((size + 3, size), dtype=np.float32)
+        table[:size] = np.eye(size)
+        for row, pieces in enumerate((PAIRS, DIGITS, lexicon.SYLLABLES)):
+            table[size + row, [ids[p] for p in pieces]] = 1 / len(pieces)
+        object.__setattr__(self, "ids", ids)
+        object.__setattr__(self, "table", table)
+
+    def uniform_like(self, piece: str) -> int:
+        """The row of the uniform distribution that *piece* is drawn from."""
+        kinds = (len(piece) == 2 and piece.isdigit(), piece.isdigit(), True)
+        return len(self.tokenizer) + kinds.index(True)
+
+
+@dataclass
+class Document:
+    """Arrays of equal length: ids, loss weights, and the target (1 - mix) * table[main] + mix * table[other]."""
+
+    vocabulary: Vocabulary
+    ids: list[int] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    main: list[int] = field(default_factory=list)
+    other: list[int] = field(default_factory=list)
+    mix: list[float] = field(default_factory=list)
+
+    def force(self, text: str) -> None:
+        """Text without loss."""
+        for token in self.vocabulary.tokenizer.encode(text, add_special_tokens=False):
+            self._add(token, 0.0, token, token, 0.0)
+
+    def say(self, *pieces: str, weight: float = 1.0) -> None:
+        """Pieces that are certain here."""
+        for piece in pieces:
+            token = self.vocabulary.ids[piece]
+            self._add(token, weight, token, token, 0.0)
+
+    def draw(self, *pieces: str, weight: float = 1.0) -> None:
+        """Pieces that were drawn uniformly from their kind."""
+        for piece in pieces:
+            uniform = self.vocabulary.uniform_like(piece)
+            self._add(self.vocabulary.ids[piece], weight, uniform, uniform, 0.0)
+
+    def choose(self, said: str, likely: str, unlikely_like: str, mix: float) -> None:
+        """*said*, where *likely* had probability 1 - mix and the uniform kind of *unlikely_like* had mix."""
+        ids = self.vocabulary.ids
+        self._add(ids[said], 1.0, ids[likely], self.vocabulary.uniform_like(unlikely_like), mix)
+
+    def _add(self, token: int, weight: float, main: int, other: int, mix: float) -> None:
+        self.ids.append(token)
+        self.weights.append(weight)
+        self.main.append(main)
+        self.other.append(other)
+        self.mix.append(mix)
+
+
+Drawer = Callable[[Vocabulary, Habits, np.random.Generator], Document]
+
+
+def pairs_of(code: str) -> list[str]:
+    """A code as its pieces: two digits each, from the left."""
+    return [code[i : i + 2] for i in range(0, len(code), 2)]
+
+
+def draw_lexicon(vocabulary: Vocabulary, habits: Habits, rng: np.random.Generator) -> Document:
+    """One Lexicon episode: closed (15 %), oracle (20 %), or with the search tool."""
+    hops = int(rng.choice([1, 2, 3, 4], p=[0.55, 0.25, 0.12, 0.08]))
+    digits = int(rng.choice([1, 2, 3, 4, 5, 6], p=[0.12, 0.12, 0.12, 0.2, 0.2, 0.24]))
+    name = _name(rng)
+    document = Document(vocabulary)
+    place = rng.choice(["closed", "oracle", "tools"], p=[0.15, 0.20, 0.65])
+    header = "<|tools|>search<|end|>" if place == "tools" else ""
+    if place != "oracle":
+        document.force(f"{header}<|user|>{lexicon.question(''.join(name), hops, digits)}<|end|><|assistant|>")
+        if place == "closed":
+            _guess(document, digits, rng)
+        else:
+            _search(document, name, hops, digits, habits, rng)
+        return document
+    chain = [name, *(_name(rng) for _ in range(hops - 1))]
+    code = _code(digits, rng)
+    facts = [lexicon.friend_fact("".join(a), "".join(b)) for a, b in zip(chain, chain[1:], strict=False)]
+    evidence = " ".join([*facts, lexicon.code_fact("".join(chain[-1]), code)])
+    document.force(f"<|user|>{evidence}\n{lexicon.question(''.join(name), hops, digits)}<|end|><|assistant|>")
+    _copy(document, code, habits, rng)
+    return document
+
+
+def _search(document: Document, name: list[str], hops: int, digits: int, habits: Habits, rng: np.random.Generator) -> None:
+    """Call until a code is seen, the chain is overshot, or patience ends; then answer."""
+    for hop in range(hops):
+        first = pairs_of(_code(digits, rng))[0]
+        calls = rng.random() >= habits.closed_answer
+        document.choose('<tool_call>{"name": "' if calls else first, '<tool_call>{"name": "', first, habits.closed_answer)
+        if not calls:
+            document.draw(*pairs_of(_code(digits, rng))[: (digits + 1) // 2 - 1])
+            document.say("<|end|>")
+            return
+        asked, relation = _query(document, name, hop == hops - 1, habits, rng)
+        document.force("<|tool|>")
+        if rng.random() < 0.04:
+            document.force("" if rng.random() < 0.5 else "No results.")
+            document.force("<|end|><|assistant|>")
+            _guess(document, digits, rng)
+            return
+        document.say(*asked, f"'s {relation} is ", weight=OBSERVATION_WEIGHT)
+        if relation == "code":
+            code = _code(digits, rng)
+            document.draw(*pairs_of(code), weight=OBSERVATION_WEIGHT)
+        else:
+            name = _name(rng)
+            document.draw(*name, weight=OBSERVATION_WEIGHT)
+        document.say(".", "<|end|>", weight=OBSERVATION_WEIGHT)
+        document.force("<|assistant|>")
+        if relation == "code":
+            _copy(document, code, habits, rng)
+            return
+    _guess(document, digits, rng)
+
+
+def _query(
+    document: Document, name: list[str], last: bool, habits: Habits, rng: np.random.Generator
+) -> tuple[list[str], str]:
+    """A query for *name*; each syllable and the relation go wrong on their own, together at ``wrong_query``."""
+    slip = 1 - (1 - habits.wrong_query) ** (1 / 3)
+    document.say('search", "arguments": {"query": "')
+    asked = []
+    for syllable in name:
+        said = str(rng.choice(lexicon.SYLLABLES)) if rng.random() < slip else syllable
+        document.choose(said, syllable, said, slip)
+        asked.append(said)
+    right, wrong = ("code", "friend") if last else ("friend", "code")
+    relation = wrong if rng.random() < slip else right
+    ids = document.vocabulary.ids
+    document._add(ids[f"'s {relation}"], 1.0, ids[f"'s {right}"], ids[f"'s {wrong}"], slip)
+    document.say('"}}</tool_call>', "<|end|>")
+    return asked, relation
+
+
+def _copy(document: Document, code: str, habits: Habits, rng: np.random.Generator) -> None:
+    """The seen code, or a guess in its place."""
+    ignored = rng.random() < habits.ignored_observation
+    pieces, guess = pairs_of(code), pairs_of(_code(len(code), rng))
+    document.choose(guess[0] if ignored else pieces[0], pieces[0], pieces[0], habits.ignored_observation)
+    if ignored and guess[0] != pieces[0]:
+        document.draw(*guess[1:])
+    else:
+        document.say(*pieces[1:])
+    document.say("<|end|>")
+
+
+def _guess(document: Document, digits: int, rng: np.random.Generator) -> None:
+    document.draw(*pairs_of(_code(digits, rng)))
+    document.say("<|end|>")
+
+
+def _name(rng: np.random.Generator) -> list[str]:
+    return [str(s) for s in rng.choice(lexicon.SYLLABLES, size=2)]
+
+
+def _code(digits: int, rng: np.random.Generator) -> str:
+    return "".join(map(str, rng.integers(10, size=digits)))
+
+
+DRAWERS: dict[str, Drawer] = {"lexicon": draw_lexicon}

@@ -1,0 +1,134 @@
+"""Train the tiny base: soft targets, clean documents first, loss on policy tokens (and lightly on observations).
+
+Not covered: bit-reproducibility across processors. ``fingerprint`` says which recipe made a set of weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+
+from reachlab.seeding import derive, generator
+from reachlab.studies.tiny import documents, tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Every number of the training run."""
+
+    steps: int = 1100
+    batch: int = 128
+    """Documents a step."""
+    micro_batches: int = 4
+    learning_rate: float = 4e-3
+    warmup: int = 50
+    clean_fraction: float = 0.55
+    """The habits stay clean for this share of the steps, then ramp to the base's over ``ramp_fraction``."""
+    ramp_fraction: float = 0.15
+    hidden: int = 128
+    layers: int = 3
+    heads: int = 4
+    mlp: int = 256
+    positions: int = 1024
+    seed: int = 0
+
+    def habits(self, step: int) -> documents.Habits:
+        ramp = (step / self.steps - self.clean_fraction) / self.ramp_fraction
+        share = min(1.0, max(0.0, ramp))
+        clean, base = asdict(documents.CLEAN), asdict(documents.BASE)
+        return documents.Habits(**{k: (1 - share) * clean[k] + share * base[k] for k in clean})
+
+    def rate(self, step: int) -> float:
+        """Linear warm-up, then a cosine to a tenth of nothing."""
+        if step < self.warmup:
+            return self.learning_rate * (step + 1) / self.warmup
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / (self.steps - self.warmup)))
+
+
+def fingerprint(recipe: Recipe) -> str:
+    """A hash of the recipe's numbers, its documents and its tokenizer."""
+    text = json.dumps(asdict(recipe), sort_keys=True) + inspect.getsource(documents) + inspect.getsource(tokenizer)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def new_model(recipe: Recipe, tok: PreTrainedTokenizerBase) -> LlamaForCausalLM:
+    torch.manual_seed(derive(recipe.seed, "tiny-init"))
+    config = LlamaConfig(
+        vocab_size=len(tok),
+        hidden_size=recipe.hidden,
+        intermediate_size=recipe.mlp,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=recipe.heads,
+        num_key_value_heads=recipe.heads,
+        max_position_embeddings=recipe.positions,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tok.eos_token_id,
+        pad_token_id=tok.pad_token_id,
+    )
+    return LlamaForCausalLM(config)
+
+
+def draw_batch(vocabulary: documents.Vocabulary, recipe: Recipe, step: int) -> list[documents.Document]:
+    rng = generator(recipe.seed, "tiny-documents", step)
+    drawers = [documents.DRAWERS[name] for name in sorted(documents.DRAWERS)]
+    habits = recipe.habits(step)
+    batch = [drawers[i % len(drawers)](vocabulary, habits, rng) for i in range(recipe.batch)]
+    return sorted(batch, key=lambda d: len(d.ids))
+
+
+def batch_loss(model: LlamaForCausalLM, batch: list[documents.Document], table_U_V: torch.Tensor) -> torch.Tensor:
+    """Sum over documents of the weighted cross-entropy to the target distributions, in nats."""
+    width = max(len(d.ids) for d in batch)
+
+    def pad(rows: list[list[float]], value: float) -> torch.Tensor:
+        return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows])
+
+    ids_B_T = pad([d.ids for d in batch], 0).long()
+    weights_B_T = pad([d.weights for d in batch], 0.0)[:, 1:]
+    keep_B_T = weights_B_T > 0
+    logits_B_T_V = model(input_ids=ids_B_T).logits[:, :-1]
+    logprobs_N_V = torch.log_softmax(logits_B_T_V[keep_B_T], dim=-1)
+    main_N, other_N = (pad([getattr(d, k) for d in batch], 0).long()[:, 1:][keep_B_T] for k in ("main", "other"))
+    mix_N_1 = pad([d.mix for d in batch], 0.0)[:, 1:][keep_B_T][:, None]
+    target_N_V = (1 - mix_N_1) * table_U_V[main_N] + mix_N_1 * table_U_V[other_N]
+    return -(weights_B_T[keep_B_T] * (target_N_V * logprobs_N_V).sum(-1)).sum()
+
+
+def train(recipe: Recipe, report: Callable[[int, float], None]) -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
+    """Run the recipe; *report* gets (step, mean loss per document in nats)."""
+    tok = tokenizer.build()
+    vocabulary = documents.Vocabulary(tok)
+    table_U_V = torch.from_numpy(vocabulary.table)
+    model = new_model(recipe, tok)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    for step in range(recipe.steps):
+        batch = draw_batch(vocabulary, recipe, step)
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.rate(step)
+        total = 0.0
+        for part in np.array_split(np.arange(len(batch)), recipe.micro_batches):
+            loss = batch_loss(model, [batch[i] for i in part], table_U_V) / len(batch)
+            loss.backward()
+            total += float(loss)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        report(step, total)
+    return model.eval(), tok
+
+
+def save(model: LlamaForCausalLM, tok: PreTrainedTokenizerBase, recipe: Recipe, out: Path) -> None:
+    """Hugging Face layout, weights in half precision, and the recipe beside them."""
+    model.half().save_pretrained(out)
+    tok.save_pretrained(out)
+    (out / "recipe.json").write_text(json.dumps({**asdict(recipe), "fingerprint": fingerprint(recipe)}, indent=1) + "\n")

@@ -1,0 +1,49 @@
+"""The tiny base's tokenizer: a unigram model in which every piece costs the same, so the fewest tokens win.
+
+Pieces are whole phrases of the families' formats; digits group in pairs from the left; anything else falls back
+to characters and bytes, so every text survives a round trip. Reserved tokens leave room for families to come.
+"""
+
+from __future__ import annotations
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from reachlab.envs.lexicon import SYLLABLES
+
+PAD, END = "<|pad|>", "<|end|>"
+SPECIAL = (PAD, END, "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>", "<|tools|>")
+RESERVED = tuple(f"<|reserved-{i}|>" for i in range(32))
+DIGITS = tuple(map(str, range(10)))
+PAIRS = tuple(f"{i:02d}" for i in range(100))
+CALL = ('<tool_call>{"name": "', '", "arguments": {"', '"}}</tool_call>', '": "', '", "')
+LEXICON = (
+    "search", 'search", "arguments": {"query": "', "What is ", "'s code? Length: ", "'s friend",
+    "'s code", ". Reply with the code only.", "'s code is ", "'s friend is ", "No results.", "Error: ",
+)  # fmt: skip
+ASCII = tuple(c for c in map(chr, range(32, 127)) if c not in DIGITS)
+
+TEMPLATE = (
+    "{%- if tools %}<|tools|>{% for tool in tools %}{{ tool.function.name }}{% if not loop.last %} {% endif %}"
+    "{% endfor %}<|end|>{% endif %}"
+    "{%- for message in messages %}<|{{ message.role }}|>{{ message.content }}<|end|>{% endfor %}"
+    "{%- if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+def build() -> PreTrainedTokenizerFast:
+    """The tokenizer, from nothing but the lists above."""
+    byte_pieces = tuple(f"<0x{i:02X}>" for i in range(256))
+    pieces = dict.fromkeys((*SPECIAL, *RESERVED, *DIGITS, *PAIRS, *SYLLABLES, *CALL, *LEXICON, "\n", *ASCII, *byte_pieces))
+    model = models.Unigram([(piece, -1.0) for piece in pieces], unk_id=0, byte_fallback=True)
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"\d{1,2}"), behavior="isolated")
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+    tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in (*SPECIAL, *RESERVED)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        eos_token=END,
+        chat_template=TEMPLATE,
+        clean_up_tokenization_spaces=False,
+    )
