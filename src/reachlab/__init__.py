@@ -163,12 +163,21 @@ class Task:
 class Family(Protocol):
     """A generator of tasks that knows the truth about them."""
 
-    name: str
-    version: str
-    mechanism: str
-    """What the affordance is, in the words of a sentence: ``retrieval``."""
-    budget: Budget
-    """The default budget of an episode in a world with tools."""
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def mechanism(self) -> str:
+        """What the affordance is, in the words of a sentence: ``retrieval``."""
+        ...
+
+    @property
+    def budget(self) -> Budget:
+        """The default budget of an episode in a world with tools."""
+        ...
 
     def task(self, split: Split, seed: int) -> Task:
         """The task that (split, seed) fixes. The two splits share no fact."""
@@ -323,7 +332,7 @@ class Step:
 class Environment(Protocol):
     """What a rollout or a search drives: one episode of one task in one world."""
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]: ...
+    def reset(self, *, seed: int | None = None, options: Json | None = None) -> tuple[str, Json]: ...
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]: ...
     def snapshot(self) -> Json: ...
     def restore(self, snapshot: Json) -> tuple[str, dict[str, Any]]: ...
@@ -466,7 +475,7 @@ class Arm:
 
     @property
     def name(self) -> str:
-        """``base·live``, ``rl·live`` (trained and evaluated there), ``rl·live→closed``; `` (train)`` on training tasks."""
+        """``base·live``, ``rl·live`` (trained and evaluated there), ``rl·live→closed``; then `` (train)`` if so."""
         moved = self.trained is not None and self.trained != self.evaluated
         where = f"{self.trained}→{self.evaluated}" if moved else str(self.evaluated)
         return f"{self.treatment}·{where}" + (" (train)" if self.split == "train" else "")

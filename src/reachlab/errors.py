@@ -17,7 +17,8 @@ class UnknownName(ReachlabError, LookupError):
         options = sorted(known)
         close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
         nearest = f" Did you mean {close[0]!r}?" if close else ""
-        super().__init__(f"unknown {kind} {name!r}.{nearest} Known: {', '.join(options) or 'none'}.{hint and ' ' + hint}")
+        known_names = ", ".join(options) or "none"
+        super().__init__(f"unknown {kind} {name!r}.{nearest} Known: {known_names}.{hint and ' ' + hint}")
 
 
 class BadValue(ReachlabError, ValueError):

@@ -96,7 +96,8 @@ def open_book(salt: int, split: Split, volume: int, donor: int, digits: tuple[in
             friends[name] = friend
     documents = [code_fact(n, c) for n, c in codes.items()] + [friend_fact(n, f) for n, f in friends.items()]
     order = generator(salt, "lexicon-order", split, volume).permutation(len(documents))
-    return Book(codes, friends, search_tool(Bm25([documents[i] for i in order], word=WORD), k=k, description=DESCRIPTION))
+    index = Bm25([documents[i] for i in order], word=WORD)
+    return Book(codes, friends, search_tool(index, k=k, description=DESCRIPTION))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from reachlab import Verifier
+
 _NUMBER = re.compile(r"\d+")
 
 
@@ -36,4 +38,4 @@ class LastNumber:
         return float(bool(numbers) and numbers[-1] in answers)
 
 
-VERIFIERS = {"exact": Exact(), "last-number": LastNumber()}
+VERIFIERS: dict[str, Verifier] = {"exact": Exact(), "last-number": LastNumber()}

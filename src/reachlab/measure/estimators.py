@@ -31,7 +31,8 @@ def pass_at_k(n: IntArray, c: IntArray, k: int) -> FloatArray:
     # C(n-c, k) / C(n, k) = prod_{j<k} (n-c-j) / (n-j); a factor <= 0 means fewer than k failures.
     j = np.arange(k)
     factors = np.maximum(attempts[:, None] - hits[:, None] - j, 0) / (attempts[:, None] - j)
-    return 1.0 - np.prod(factors, axis=1)
+    out: FloatArray = 1.0 - np.prod(factors, axis=1)
+    return out
 
 
 def pass_curve(n: IntArray, c: IntArray, alpha: float, ks: tuple[int, ...] | None = None) -> list[PassPoint]:
@@ -44,5 +45,5 @@ def pass_curve(n: IntArray, c: IntArray, alpha: float, ks: tuple[int, ...] | Non
     if attempts.size == 0:
         return []
     most = int(attempts.min())
-    wanted = ks or tuple(2**i for i in range(most.bit_length()) if 2**i < most) + (most,)
+    wanted = ks or (*(2**i for i in range(most.bit_length()) if 2**i < most), most)
     return [PassPoint(k, bounded_mean(pass_at_k(attempts, hits, k), alpha).clip()) for k in wanted if k <= most]

@@ -77,6 +77,8 @@ def _check(p0: FloatArray) -> FloatArray:
 
 def _solve(rises: Callable[[float], float], target: float) -> float:
     """The lam in [0, LARGEST_TILT] at which the increasing function *rises* meets *target*."""
+    if rises(0.0) >= target:
+        return 0.0
     if rises(LARGEST_TILT) <= target:
         return LARGEST_TILT
     return float(optimize.brentq(lambda lam: rises(lam) - target, 0.0, LARGEST_TILT, xtol=1e-14, rtol=1e-14))
@@ -88,7 +90,7 @@ def most_nats(p0: FloatArray) -> float:
     return float(-np.log(positive).sum() / p0.size)
 
 
-def frontier(p0: FloatArray, delta: float) -> float:
+def frontier_success(p0: FloatArray, delta: float) -> float:
     """R(delta): the largest mean success of any closed-book policy with mean divergence <= delta (DESIGN 1).
 
     At each task kl(p(x), p0(x)) <= KL by data processing; the Lagrangian of the rest has one multiplier, so the
@@ -193,4 +195,4 @@ def least_free_energy(p0: FloatArray, beta: float) -> float:
 
 def frontier_gap(p0: FloatArray, success: float, spent: float) -> float:
     """R(spent) - p: how much of the possible reweighting training left unused; >= 0 for every closed policy."""
-    return frontier(p0, spent) - success
+    return frontier_success(p0, spent) - success

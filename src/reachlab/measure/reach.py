@@ -71,10 +71,7 @@ class Reach:
         A mean of *p* needs at least the first share of tasks above tau; at most U/t of them can have had p0 >= t
         (Markov), which is known exactly for exact p0. May be negative; then it says nothing.
         """
-        if self.p0 is not None:
-            accessible = float((self.p0 >= t).mean())
-        else:
-            accessible = min(1.0, self.upper(alpha) / t)
+        accessible = min(1.0, self.upper(alpha) / t) if self.p0 is None else float((self.p0 >= t).mean())
         return (p - tau) / (1 - tau) - accessible
 
     def equivalent_k(self, p: float, alpha: float) -> float:

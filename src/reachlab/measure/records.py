@@ -212,14 +212,22 @@ class StudyCounts:
     def with_faults(self, against: bool = True) -> StudyCounts:
         """Faults counted as failures of the arm and successes of the base (*against*), or the reverse.
 
-        The base in a no-information world is the yardstick. The base live is one too, unless it is the primary arm.
+        Yardsticks are the base anywhere and every arm in a no-information world, except the primary arm and the
+        candidates of C3.
         """
 
         def is_yardstick(c: ArmCounts) -> bool:
-            bare = c.arm.treatment == Treatment.BASE and c.arm.name != self.primary
-            return bare or (c.arm.evaluated in NO_INFORMATION_WORLDS and c.arm.name != self.primary)
+            if c.arm.name == self.primary or internalised(c.arm):
+                return False
+            return c.arm.treatment == Treatment.BASE or c.arm.evaluated in NO_INFORMATION_WORLDS
 
         return replace(self, arms=tuple(c.count_faults(is_yardstick(c) == against) for c in self.arms))
+
+
+def internalised(arm: Arm) -> bool:
+    """Whether the arm was fed by live interaction and is evaluated closed on test tasks: the candidates of C3."""
+    fed = arm.treatment == Treatment.DISTIL or (arm.treatment == Treatment.RL and arm.trained == World.LIVE)
+    return fed and arm.evaluated == World.CLOSED and arm.split == "test"
 
 
 def _ratio(top: npt.NDArray[np.generic], bottom: npt.NDArray[np.generic]) -> FloatArray:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from reachlab import Arm, Json, Treatment, World
 from reachlab.errors import CorruptRun
+from reachlab.studies.conclude import conclude
 from reachlab.studies.evaluation import evaluate_job, p0_job
 from reachlab.studies.jobs import Job, Report, execute
 from reachlab.studies.spec import StudySpec, default_arms
@@ -24,6 +25,24 @@ from reachlab.studies.training import ON_POLICY, train_job
 
 SECONDS_PER_EPISODE = 1 / 1500
 """Rough, for the weights of the progress bar only."""
+
+
+def run(
+    spec: StudySpec,
+    out: Path | str,
+    *,
+    workers: int | None = None,
+    resume: bool = False,
+    report: Report = lambda done, total, running: None,
+    command: str = "",
+) -> Json:
+    """The whole study: sample, learn, analyse, report. Returns result.json's content.
+
+    Raises CorruptRun for an *out* that holds something else. ``workers`` never changes a number.
+    """
+    out = Path(out)
+    sample_and_learn(spec, out, workers=workers or default_workers(), resume=resume, report=report)
+    return conclude(out, command)
 
 
 def prepare(spec: StudySpec, out: Path, resume: bool) -> RunStore:

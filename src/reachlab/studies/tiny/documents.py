@@ -107,12 +107,12 @@ def pairs_of(code: str) -> list[str]:
 
 
 def draw_lexicon(vocabulary: Vocabulary, habits: Habits, rng: np.random.Generator) -> Document:
-    """One Lexicon episode: closed (15 %), oracle (20 %), or with the search tool."""
+    """One Lexicon episode: closed (12 %), oracle (25 %), or with the search tool."""
     hops = int(rng.choice([1, 2, 3, 4], p=[0.55, 0.25, 0.12, 0.08]))
-    digits = int(rng.choice([1, 2, 3, 4, 5, 6], p=[0.12, 0.12, 0.12, 0.2, 0.2, 0.24]))
+    digits = int(rng.choice([1, 2, 3, 4, 5, 6], p=[0.1, 0.1, 0.1, 0.2, 0.2, 0.3]))
     name = _name(rng)
     document = Document(vocabulary)
-    place = rng.choice(["closed", "oracle", "tools"], p=[0.15, 0.20, 0.65])
+    place = rng.choice(["closed", "oracle", "tools"], p=[0.12, 0.25, 0.63])
     header = "<|tools|>search<|end|>" if place == "tools" else ""
     if place != "oracle":
         document.force(f"{header}<|user|>{lexicon.question(''.join(name), hops, digits)}<|end|><|assistant|>")

@@ -25,7 +25,7 @@ from reachlab.studies.tiny import documents, tokenizer
 class Recipe:
     """Every number of the training run."""
 
-    steps: int = 1100
+    steps: int = 1300
     batch: int = 128
     """Documents a step."""
     micro_batches: int = 4

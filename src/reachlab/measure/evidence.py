@@ -1,0 +1,216 @@
+"""Everything the decision table looks at, gathered once: limits, not data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from reachlab import NO_INFORMATION_WORLDS, Estimate, Thresholds, Treatment, World
+from reachlab.measure import ledger
+from reachlab.measure.axes import Axes, Leak, all_axes, leak
+from reachlab.measure.checks import Check
+from reachlab.measure.contrasts import Term, difference, mean_over
+from reachlab.measure.intervals import MIN_SEEDS, Interval
+from reachlab.measure.records import ArmCounts, Mask, StudyCounts, internalised
+from reachlab.measure.setting import Setting, make_setting
+
+REPRODUCED = 0.5
+"""A no-information world reproduces a gain if it shows more than this fraction of it."""
+FLOOR = 0.01
+"""Closed success below which an arm counts as at the floor."""
+
+
+class Named(NamedTuple):
+    """A contrast and the arm it is about."""
+
+    arm: str
+    contrast: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All limits are one-sided at alpha, except ``absent_*``: the upper end of the printed 95 % interval."""
+
+    family: str
+    mechanism: str
+    arm: str
+    seeds: int
+    tasks: int
+    hard_tasks: int
+    violated: tuple[Check, ...]
+    leak: Leak
+    axes: tuple[Axes, ...]
+    gain: Interval | None
+    gain_hard: Interval | None
+    gain_tail: Interval | None
+    gain_core: Interval | None
+    absent: float | None
+    """Upper 95 % limit of the gain over all test tasks."""
+    absent_hard: float | None
+    """The same on the hard tasks; None if there are none."""
+    training: Interval | None
+    """(treated, live) - (base, live) on the hard tasks; None if the primary arm is the base or one is missing."""
+    interaction: Interval | None
+    """``training`` less the same difference of the policies trained and evaluated closed."""
+    closed_floor: bool
+    """Both closed arms of the interaction are at the floor: it is then the training gain alone."""
+    internalised: tuple[Named, ...]
+    """Arms fed by live training, evaluated closed: their worst contrast with closed training and the base."""
+    matched: bool
+    transfer: str
+    reproduced: tuple[Named, ...]
+    """No-information arms less ``REPRODUCED`` of the gain and less the closed base, on the hard tasks."""
+    closed_gains: tuple[Named, ...]
+    """Gains on the hard tasks of arms trained and evaluated closed."""
+    cheaper: bool
+    """The accessible tasks' required nats exceed what the weights paid: the affordance was the cheaper way."""
+    surplus: Estimate
+    newly: Estimate
+    equivalent_k: Estimate
+    p: Estimate
+    blocked: str
+    """Why no verdict may be given at all: the primary arm had no signal or too few episodes."""
+    exact: bool
+    """Whether the closed base's p0 is exact."""
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the statement holds for the training runs at hand only."""
+        return 0 < self.seeds < MIN_SEEDS
+
+
+def _meets(candidates: Iterable[Named]) -> list[Named]:
+    return [named for named in candidates if named.contrast.low > 0]
+
+
+def met(candidates: Iterable[Named]) -> Named | None:
+    """The candidate with the highest positive lower limit, or None."""
+    found = _meets(candidates)
+    return max(found, key=lambda n: n.contrast.low) if found else None
+
+
+def _training(setting: Setting, primary: ArmCounts, alpha: float) -> tuple[Interval | None, Interval | None, bool]:
+    study, mask, arm = setting.study, setting.hard, primary.arm
+    base_live, base_closed = study.base(arm.evaluated), setting.closed()
+    if arm.treatment == Treatment.BASE or base_live is None:
+        return None, None, False
+    terms: list[Term] = [(1.0, primary.success()), (-1.0, base_live.success())]
+    training = difference(terms, mask, alpha)
+    rival = study.find(arm.treatment, World.CLOSED, World.CLOSED)
+    if rival is None or base_closed is None:
+        return training, None, False
+    interaction = difference([*terms, (-1.0, rival.success()), (1.0, base_closed)], mask, alpha)
+    floor = mean_over(rival.success(), mask) < FLOOR and mean_over(base_closed, mask) < FLOOR
+    return training, interaction, floor
+
+
+def _internalised(setting: Setting, alpha: float) -> tuple[Named, ...]:
+    """Candidates share alpha; a rival without a signal is stood for by the untrained base."""
+    study, closed = setting.study, setting.closed()
+    rivals = [study.find(t, World.CLOSED, World.CLOSED) for t in (Treatment.RFT, Treatment.RL)]
+    ran = {c.arm.training for c in study.arms}
+    planned = all((t, World.CLOSED) in ran for t in (Treatment.RFT, Treatment.RL))
+    candidates = [c for c in study.arms if internalised(c.arm) and not c.no_signal]
+    out = []
+    for counts in candidates if planned and closed is not None else []:
+        against = [r.success() for r in rivals if r is not None] + ([closed] if closed is not None else [])
+        found = [
+            difference([(1.0, counts.success()), (-1.0, v)], setting.hard, alpha / len(candidates)) for v in against
+        ]
+        kept = [c for c in found if c is not None]
+        if kept:
+            out.append(Named(counts.arm.name, min(kept, key=lambda c: c.low)))
+    return tuple(out)
+
+
+def _reproduced(setting: Setting, primary: ArmCounts, alpha: float) -> tuple[Named, ...]:
+    study, closed = setting.study, setting.closed()
+    worlds = [w for w in NO_INFORMATION_WORLDS if w != World.CLOSED]
+    arms = [a for w in worlds for a in (study.base(w), study.same_policy(primary, w)) if a is not None]
+    unique = {a.arm.name: a for a in arms if a.arm.name != primary.arm.name}
+    if closed is None or not setting.hard.any():
+        return ()
+    out = []
+    for name, counts in unique.items():
+        terms: list[Term] = [(1.0, counts.success()), (-REPRODUCED, primary.success()), (REPRODUCED - 1, closed)]
+        found = difference(terms, setting.hard, alpha / len(unique))
+        if found is not None:
+            out.append(Named(name, found))
+    return tuple(out)
+
+
+def _closed_gains(setting: Setting, alpha: float) -> tuple[Named, ...]:
+    arms = [
+        c
+        for c in setting.study.arms
+        if c.arm.evaluated == c.arm.trained == World.CLOSED and c.arm.split == "test" and not c.no_signal
+        if c.arm.treatment != Treatment.DISTIL
+    ]
+    gains = [(c.arm.name, setting.gain(c, setting.hard, alpha / len(arms))) for c in arms]
+    return tuple(Named(name, gain) for name, gain in gains if gain is not None)
+
+
+def _cheaper(setting: Setting, primary: ArmCounts, alpha: float) -> bool:
+    mask = setting.tail | setting.core
+    need, paid = ledger.required(setting, primary, mask, alpha), ledger.spent(primary, mask, alpha)
+    return need.value is not None and paid.value is not None and need.value > paid.value
+
+
+def _blocked(primary: ArmCounts, thresholds: Thresholds) -> str:
+    if primary.no_signal:
+        return f"the primary arm had no signal: {primary.no_signal}"
+    tried = primary.episodes + (0 if primary.faults is None else primary.faults)
+    fewest = int(tried.sum(axis=0).min() if primary.pooled else tried.min()) if tried.size else 0
+    return "" if fewest >= thresholds.min_episodes else (
+        f"{fewest} episodes at a task of the primary arm, {thresholds.min_episodes} are the least"
+    )
+
+
+def training_effects(setting: Setting, alpha: float) -> tuple[Interval | None, Interval | None, bool]:
+    """((treated, live) - (base, live), the interaction effect, both closed arms at the floor) on the hard tasks."""
+    return _training(setting, setting.study.arm(setting.study.primary), alpha)
+
+
+def gather(study: StudyCounts, thresholds: Thresholds, exact: bool, checks: Iterable[Check]) -> Evidence:
+    """Everything ``decide`` needs, from counts. *exact*: whether p0 may be used (see ``checks.agreement``)."""
+    setting, primary, alpha = make_setting(study, thresholds, exact), study.arm(study.primary), thresholds.alpha
+    report = ledger.entry(setting, primary)
+
+    def gain(mask: Mask, error: float = alpha) -> Interval | None:
+        return setting.gain(primary, mask, error)
+
+    absent, absent_hard = (gain(m, thresholds.alpha_report / 2) for m in (setting.everything, setting.hard))
+    training, interaction, floor = _training(setting, primary, alpha)
+    return Evidence(
+        family=study.family,
+        mechanism=study.mechanism,
+        arm=primary.arm.name,
+        seeds=0 if primary.pooled else primary.seeds,
+        tasks=study.test.size,
+        hard_tasks=int(setting.hard.sum()),
+        violated=tuple(c for c in checks if c.status == "violated"),
+        leak=leak(setting, primary, thresholds),
+        axes=all_axes(setting, primary, thresholds),
+        gain=gain(setting.everything),
+        gain_hard=gain(setting.hard),
+        gain_tail=gain(setting.tail),
+        gain_core=gain(setting.core),
+        absent=absent.high if absent else None,
+        absent_hard=absent_hard.high if absent_hard else None,
+        training=training,
+        interaction=interaction,
+        closed_floor=floor,
+        internalised=_internalised(setting, alpha),
+        matched=study.matched,
+        transfer=study.transfer,
+        reproduced=_reproduced(setting, primary, alpha),
+        closed_gains=_closed_gains(setting, alpha),
+        cheaper=_cheaper(setting, primary, thresholds.alpha_report / 2),
+        surplus=report.surplus_nats,
+        newly=report.newly_within_reach,
+        equivalent_k=report.equivalent_k,
+        p=report.success_hard,
+        blocked=_blocked(primary, thresholds),
+        exact=exact,
+    )

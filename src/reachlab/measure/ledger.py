@@ -1,0 +1,262 @@
+"""What each arm reached, spent and cost: the entries of ``arms`` in result.json.
+
+Required, surplus, equivalent k and reach are on the hard tasks; printed intervals are two-sided at alpha_report.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from reachlab import Estimate, Json, World
+from reachlab.measure import frontier as f
+from reachlab.measure.axes import cost_ratio, newly, surplus
+from reachlab.measure.contrasts import any_mean, mean_over, nats, success, success_bits
+from reachlab.measure.intervals import Interval, clopper_pearson
+from reachlab.measure.records import ArmCounts, Mask
+from reachlab.measure.setting import Setting
+
+NO_HARD = "no hard tasks"
+NO_SPENT = "not available: the policy tells no full log-probabilities"
+
+
+@dataclass(frozen=True, slots=True)
+class ArmEntry:
+    """One arm of result.json, field for field."""
+
+    name: str
+    treatment: str
+    trained: str | None
+    evaluated: str
+    split: str
+    primary: bool
+    tasks: int
+    episodes: int
+    success: Estimate
+    success_hard: Estimate
+    spent_nats: Estimate
+    """Over all tasks; ``meta["hard"]`` has it on the hard tasks, where it adds to the surplus."""
+    spent_by_class: dict[str, Estimate]
+    log_ratio_nats: Estimate
+    required_nats: Estimate
+    surplus_nats: Estimate
+    free_energy_gap: Estimate
+    equivalent_k: Estimate
+    cost_matched_k: Estimate
+    closed_at_cost_matched_k: Estimate
+    break_even_tasks: Estimate
+    bits_gained: Estimate
+    bits_imported: Estimate
+    newly_within_reach: Estimate
+    lost: Estimate
+
+    def to_json(self) -> Json:
+        out: Json = {}
+        for key in self.__dataclass_fields__:
+            value: Any = getattr(self, key)
+            if isinstance(value, dict):
+                value = {k: v.to_json() for k, v in value.items()}
+            out[key] = value.to_json() if isinstance(value, Estimate) else value
+        return out
+
+
+def _printed(interval: Interval | None, missing: str, kind: Any = "sampled", reason: str = "") -> Estimate:
+    if interval is None or math.isnan(interval.value):
+        return Estimate.missing(missing)
+    return interval.estimate(kind, reason)
+
+
+def spent(counts: ArmCounts, mask: Mask, alpha: float) -> Estimate:
+    """Mean spent nats over the masked tasks; exactly 0 for the base."""
+    values = counts.nats()
+    if values is None:
+        return Estimate.missing(NO_SPENT)
+    return _printed(nats(values, mask, alpha), NO_SPENT, "exact" if counts.pooled and not values.any() else "sampled")
+
+
+def required(setting: Setting, counts: ArmCounts, mask: Mask, alpha: float) -> Estimate:
+    """D(p) against the closed base: what reweighting would have to spend for this arm's success."""
+    reach = setting.reach(World.CLOSED, mask, counts.arm.split)
+    if not mask.any() or reach.kind == "missing":
+        return Estimate.missing(NO_HARD if not mask.any() else "the base was not evaluated closed")
+    share = alpha / (1 + int(reach.random))
+    p = success(counts, mask, share)
+    if math.isnan(p.value):
+        return Estimate.missing("no scored episode")
+    exact = reach.kind == "exact"
+    high = reach.required(p.high, share) if exact else math.inf
+    interval = Interval(reach.required(p.value, share), reach.required(p.low, share), high)
+    if not math.isfinite(interval.value):
+        return Estimate.missing("success is above the share of tasks with p0 > 0")
+    return interval.estimate("sampled") if exact else interval.estimate("bound", "at least kl(p, U)")
+
+
+def equivalent_k(setting: Setting, counts: ArmCounts, mask: Mask, alpha: float) -> Estimate:
+    """Closed samples with a perfect verifier that reach this arm's success."""
+    reach = setting.reach(World.CLOSED, mask, counts.arm.split)
+    if not mask.any() or reach.kind == "missing":
+        return Estimate.missing(NO_HARD if not mask.any() else "the base was not evaluated closed")
+    share = alpha / (1 + int(reach.random))
+    p = success(counts, mask, share)
+    if math.isnan(p.value):
+        return Estimate.missing("no scored episode")
+    k, low = reach.equivalent_k(p.value, share), reach.equivalent_k(p.low, share)
+    high = reach.equivalent_k(p.high, share) if reach.kind == "exact" else math.inf
+    if math.isfinite(k):
+        return Interval(k, low, high).estimate("sampled" if reach.kind == "exact" else "bound")
+    if math.isfinite(low) and low > 0:
+        return Interval(low, low, math.inf).estimate("bound", "no number of samples matches the mean; at least this")
+    return Estimate.missing("no number of closed samples reaches it")
+
+
+def break_even(setting: Setting, counts: ArmCounts, mask: Mask, k: Estimate) -> Estimate:
+    """Test tasks above which training tokens pay, against best-of-equivalent-k of the closed base.
+
+    training / (k * closed tokens - arm tokens); missing where sampling is the cheaper one for any number of tasks.
+    """
+    if counts.training_tokens is None or not np.any(counts.training_tokens > 0):
+        return Estimate.missing("no training")
+    if counts.tokens is None or k.value is None:
+        return Estimate.missing(k.reason or "tokens not available")
+    training = float(np.mean(counts.training_tokens))
+    arm = mean_over(counts.mean_of(counts.tokens), mask)
+
+    def tasks(samples: float | None) -> float:
+        saved = (samples * setting.study.closed_tokens if samples is not None else math.inf) - arm
+        return training / saved if saved > 0 else math.inf
+
+    low, high = k.ci or (k.value, k.value)
+    interval = Interval(tasks(k.value), tasks(high), tasks(low if low is not None else 0.0))
+    if not math.isfinite(interval.value):
+        return Estimate.missing("sampling the closed base is cheaper at any number of tasks")
+    return interval.estimate()
+
+
+def bits_gained(setting: Setting, counts: ArmCounts, mask: Mask, alpha: float) -> Estimate:
+    """log2 mean p_live - log2 mean p_imagined of the same policy; missing at zero imagined successes."""
+    imagined = setting.study.same_policy(counts, World.IMAGINED)
+    if counts.arm.evaluated != World.LIVE or imagined is None:
+        return Estimate.missing("needs the same policy evaluated live and imagined")
+    hits, n = imagined.pool(mask)
+    p = success(counts, mask, alpha / 2)
+    if not hits or not p.value > 0:
+        return Estimate.missing(f"{hits} imagined successes in {n} episodes, live success {p.value:.3g}")
+    q = clopper_pearson(hits, n, alpha / 2)
+    mean = mean_over(imagined.success(), mask)
+    low = math.log2(p.low) if p.low > 0 else -math.inf
+    high = math.log2(p.high) - (math.log2(q.low) if q.low > 0 else -math.inf)
+    return Interval(math.log2(p.value) - math.log2(mean), low - math.log2(q.high), high).estimate()
+
+
+def lost(setting: Setting, counts: ArmCounts, alpha: float) -> Estimate:
+    """Least share of the tasks within the closed base's reach (p0 >= tau) that fell out of the arm's.
+
+    Tasks that stayed have success >= tau, so 1 - mean/tau of them left at least; by stratum, then averaged.
+    """
+    core, tau, total = setting.core, setting.thresholds.tau, int(setting.core.sum())
+    if not total or counts.arm.split != "test":
+        return Estimate.missing("no test task is within the closed base's reach")
+    names = [n for n in setting.study.test.names() if (setting.study.test.stratum(n) & core).any()]
+    value = low = 0.0
+    for name in names:
+        mask = setting.study.test.stratum(name) & core
+        p, weight = success(counts, mask, alpha / len(names)), int(mask.sum()) / total
+        value += weight * max(0.0, 1 - (0.0 if math.isnan(p.value) else p.value) / tau)
+        low += weight * max(0.0, 1 - p.high / tau)
+    return Interval(value, low, math.inf).estimate("bound")
+
+
+def gap(setting: Setting, counts: ArmCounts, mask: Mask, alpha: float) -> Estimate:
+    """R(spent) - p for an arm evaluated closed, over all its tasks."""
+    p0, values = setting.p0(counts.arm.split), counts.nats()
+    if counts.arm.evaluated != World.CLOSED or p0 is None or values is None:
+        return Estimate.missing("needs an arm evaluated closed, exact p0 and spent nats")
+    paid, p = nats(values, mask, alpha / 2), success(counts, mask, alpha / 2)
+    if math.isnan(paid.value) or math.isnan(p.value):
+        return Estimate.missing("no scored episode")
+    low, high = f.frontier_success(p0, paid.low) - p.high, f.frontier_success(p0, min(paid.high, 1e6)) - p.low
+    return Interval(f.frontier_gap(p0, p.value, paid.value), low, high).estimate()
+
+
+def entry(setting: Setting, counts: ArmCounts) -> ArmEntry:
+    """Every number of one arm; an arm without signal reads so everywhere."""
+    arm, study = counts.arm, setting.study
+    alpha = setting.thresholds.alpha_report / 2
+    tasks = study.tasks(arm.split)
+    everything = np.ones(tasks.size if tasks else 0, dtype=bool)
+    hard = setting.hard if arm.split == "test" else np.zeros(everything.size, dtype=bool)
+    numbers = _numbers(setting, counts, everything, hard, alpha)
+    if counts.no_signal:
+        silent = Estimate.missing(f"no signal: {counts.no_signal}")
+        numbers = {k: {c: silent for c in v} if isinstance(v, dict) else silent for k, v in numbers.items()}
+    return ArmEntry(
+        name=arm.name,
+        treatment=str(arm.treatment),
+        trained=None if arm.trained is None else str(arm.trained),
+        evaluated=str(arm.evaluated),
+        split=arm.split,
+        primary=arm.name == study.primary,
+        tasks=everything.size,
+        episodes=int(counts.episodes.sum()),
+        **numbers,
+    )
+
+
+def _numbers(setting: Setting, counts: ArmCounts, everything: Mask, hard: Mask, alpha: float) -> dict[str, Any]:
+    th = setting.thresholds
+    closed = setting.reach(World.CLOSED, hard) if hard.any() else None
+    over: Callable[[str], Estimate] = lambda name: _by_class(counts, name, everything, alpha)  # noqa: E731
+    k = equivalent_k(setting, counts, hard, alpha)
+    ratio = cost_ratio(setting, counts, hard if hard.any() else everything)
+    paid = spent(counts, everything, alpha)
+    if hard.any() and paid.value is not None:
+        paid = Estimate(paid.value, paid.ci, paid.kind, paid.reason, {"hard": spent(counts, hard, alpha).to_json()})
+    above = surplus(closed, counts, hard, alpha) if closed else None
+    reach_share = newly(closed, counts, hard, alpha, th.tau, th.t) if closed else None
+    bits = success_bits(counts, everything, alpha)
+    log_ratio = None if counts.log_ratio is None else any_mean(counts.mean_of(counts.log_ratio), everything, alpha)
+    return {
+        "success": _printed(success(counts, everything, alpha), "no scored episode"),
+        "success_hard": _printed(success(counts, hard, alpha), NO_HARD),
+        "spent_nats": paid,
+        "spent_by_class": {name: over(f"spent_{name}") for name in ("reasoning", "call", "answer")},
+        "log_ratio_nats": _printed(log_ratio, NO_SPENT),
+        "required_nats": required(setting, counts, hard, alpha),
+        "surplus_nats": _printed(
+            above, NO_HARD if not closed else NO_SPENT, "sampled" if closed and closed.kind == "exact" else "bound"
+        ),
+        "free_energy_gap": gap(setting, counts, everything, alpha),
+        "equivalent_k": k,
+        "cost_matched_k": Estimate.missing("tokens not available") if math.isnan(ratio) else Estimate(ratio),
+        "closed_at_cost_matched_k": _closed_at(closed, ratio, alpha),
+        "break_even_tasks": break_even(setting, counts, hard, k),
+        "bits_gained": bits_gained(setting, counts, everything, alpha),
+        "bits_imported": _printed(None if counts.arm.evaluated != World.LIVE else bits, "no successful live episode"),
+        "newly_within_reach": _share(reach_share),
+        "lost": lost(setting, counts, alpha),
+    }
+
+
+def _by_class(counts: ArmCounts, name: str, mask: Mask, alpha: float) -> Estimate:
+    values = getattr(counts, name)
+    if values is None:
+        return Estimate.missing(NO_SPENT)
+    return _printed(nats(counts.mean_of(values), mask, alpha), NO_SPENT)
+
+
+def _closed_at(closed: Any, k: float, alpha: float) -> Estimate:
+    if closed is None or closed.kind == "missing" or math.isnan(k):
+        return Estimate.missing(NO_HARD if closed is None else "tokens or closed base not available")
+    value = closed.best_of(k, alpha)
+    exact = closed.kind == "exact"
+    return Estimate(value, (value if exact else 0.0, value), "exact" if exact else "bound")
+
+
+def _share(share: Interval | None) -> Estimate:
+    if share is None or math.isnan(share.value):
+        return Estimate.missing(NO_HARD)
+    return share.clip().estimate("bound")

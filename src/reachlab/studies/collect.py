@@ -1,0 +1,175 @@
+"""From the run directory to the plain counts that ``reachlab.measure`` reads, and to ``tasks.parquet``.
+
+Not covered: any statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reachlab import Arm, Json, Scores, Split, StopReason
+from reachlab.measure import ArmCounts, StudyCounts, TaskSet
+from reachlab.studies.context import Context
+from reachlab.studies.spec import PRIMARY
+from reachlab.studies.store import published, read_json, read_table
+
+FAULTS = [str(reason) for reason in StopReason if reason.is_fault]
+SCORES = [f.name for f in fields(Scores)]
+COSTS = ("cost_prompt", "cost_policy", "cost_observation", "cost_calls", "cost_verifier_calls")
+COLUMNS = ("task_seed", "reward", "stop", "seconds", *COSTS, *SCORES)
+
+
+@dataclass(frozen=True, slots=True)
+class ArmData:
+    """Per-task sums and means of one arm, (S, N) each; means are NaN where nothing counts."""
+
+    arm: Arm
+    successes: np.ndarray
+    episodes: np.ndarray
+    faults: np.ndarray
+    means: dict[str, np.ndarray]
+    """Mean scores over scored episodes; ``bits`` over successful ones; ``tokens`` of inference."""
+    spent_se: np.ndarray
+    """Standard error of mean spent nats."""
+    totals: dict[str, float]
+    """Sums over all episodes, for the bill."""
+    training_tokens: np.ndarray
+    no_signal: str
+
+
+def collect_arm(context: Context, arm: Arm) -> ArmData:
+    """Read every chunk of an arm. A success is a reward of at least one half."""
+    spec, tasks = context.spec, context.tasks(arm.split)
+    place = {task.seed: n for n, task in enumerate(tasks)}
+    seeds = 1 if arm.training is None else spec.seeds
+    statuses = [context.store.status(*arm.training, i) for i in range(seeds)] if arm.training else []
+    tables = [_read(context, arm, index) for index in range(seeds)]
+    shape = (seeds, len(tasks))
+    counts = {name: np.zeros(shape, dtype=np.int64) for name in ("successes", "episodes", "faults")}
+    names = [*SCORES, "tokens"]
+    means, spent_se = {name: np.full(shape, np.nan) for name in names}, np.full(shape, np.nan)
+    for s, table in enumerate(tables):
+        column = {name: np.array(table[name].to_pylist()) for name in COLUMNS}
+        if not len(column["task_seed"]):
+            continue
+        column["tokens"] = column["cost_prompt"] + column["cost_policy"] + column["cost_observation"]
+        at = np.array([place[seed] for seed in column["task_seed"].tolist()])
+        fault = np.isin(column["stop"], FAULTS)
+        won = (column["reward"] >= 0.5) & ~fault
+        size = shape[1]
+        counts["faults"][s] = np.bincount(at[fault], minlength=size)
+        counts["episodes"][s] = np.bincount(at[~fault], minlength=size)
+        counts["successes"][s] = np.bincount(at[won], minlength=size)
+        for name in names:
+            means[name][s] = _mean(column[name].astype(float), at, won if name == "bits" else ~fault, size)
+        square = _mean(column["spent"].astype(float) ** 2, at, ~fault, size)
+        n = np.maximum(counts["episodes"][s], 1)
+        spent_se[s] = np.sqrt(np.maximum(square - means["spent"][s] ** 2, 0) / np.maximum(n - 1, 1))
+    totals = {name: float(sum(np.sum(t[name].to_numpy()) for t in tables)) for name in (*COSTS, "seconds")}
+    totals["episodes"] = float(sum(len(t) for t in tables))
+    silent = [status["reason"] for status in statuses if not status["signal"]]
+    trained = np.array([float(status["tokens"]) for status in statuses]) if statuses else np.zeros(1)
+    return ArmData(arm, **counts, means=means, spent_se=spent_se, totals=totals, training_tokens=trained,
+                   no_signal=silent[0] if silent else "")  # fmt: skip
+
+
+def study_counts(context: Context, data: Sequence[ArmData]) -> StudyCounts:
+    """The record that ``measure.analyse`` takes."""
+    closed = next(d for d in data if d.arm == Arm(PRIMARY.treatment.BASE, None, PRIMARY.evaluated.CLOSED))
+    return StudyCounts(
+        family=context.family.name.capitalize(),
+        mechanism=context.family.mechanism,
+        test=_task_set(context, "test"),
+        train=_task_set(context, "train"),
+        arms=tuple(_counts(d) for d in data),
+        primary=PRIMARY.name,
+        closed_tokens=float(np.nanmean(closed.means["tokens"])),
+        matched=False,
+    )
+
+
+def write_tasks(context: Context, data: Sequence[ArmData], hard: np.ndarray, path: Path) -> None:
+    """``tasks.parquet``: a row per arm, task, split and seed."""
+    rows: list[Json] = []
+    for d in data:
+        tasks, p0 = context.tasks(d.arm.split), _p0(context, d.arm.split)
+        for s, n in np.ndindex(d.successes.shape):
+            rows.append(
+                {
+                    "arm": d.arm.name,
+                    "task": tasks[n].id,
+                    "split": d.arm.split,
+                    "seed": s,
+                    "stratum": tasks[n].stratum,
+                    "hard": bool(hard[n]) if d.arm.split == "test" else None,
+                    "episodes": int(d.episodes[s, n]),
+                    "successes": int(d.successes[s, n]),
+                    "faults": int(d.faults[s, n]),
+                    "p0": None if p0 is None else float(p0[n]),
+                    "p0_kind": "sampled" if p0 is None else "exact",
+                    "spent_nats": _or_none(d.means["spent"][s, n]),
+                    "kl_se": _or_none(d.spent_se[s, n]),
+                    "bits_imported": _or_none(d.means["bits"][s, n]) if d.arm.evaluated == "live" else None,
+                    "cost_tokens": _or_none(d.means["tokens"][s, n]),
+                }
+            )
+    with published(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows), temporary)
+
+
+def _read(context: Context, arm: Arm, index: int) -> pa.Table:
+    chunks = range(-(-len(context.tasks(arm.split)) // context.spec.profile.chunk_tasks))
+    return pa.concat_tables([read_table(context.store.episodes(arm, index, c), COLUMNS) for c in chunks])
+
+
+def _mean(values: np.ndarray, at: np.ndarray, counted: np.ndarray, size: int) -> np.ndarray:
+    total = np.bincount(at[counted], weights=values[counted], minlength=size)
+    n = np.bincount(at[counted], minlength=size)
+    return np.divide(total, n, out=np.full(size, np.nan), where=n > 0)
+
+
+def _counts(d: ArmData) -> ArmCounts:
+    live = d.arm.evaluated == "live"
+    return ArmCounts(
+        d.arm,
+        d.successes,
+        d.episodes,
+        faults=d.faults,
+        spent=d.means["spent"],
+        spent_reasoning=d.means["spent_reasoning"],
+        spent_call=d.means["spent_call"],
+        spent_answer=d.means["spent_answer"],
+        log_ratio=d.means["log_ratio"],
+        bits=d.means["bits"] if live else None,
+        tokens=d.means["tokens"],
+        training_tokens=d.training_tokens,
+        no_signal=d.no_signal,
+    )
+
+
+def _p0(context: Context, split: Split) -> np.ndarray | None:
+    p0 = read_json(context.store.p0(split))["p0"]
+    return None if p0 is None else np.array(p0)
+
+
+def _task_set(context: Context, split: Split) -> TaskSet:
+    tasks, family = context.tasks(split), context.family
+    bounds = [family.p0_bound(task) for task in tasks]
+    known = [b for b in bounds if b is not None]
+    return TaskSet(
+        ids=tuple(task.id for task in tasks),
+        strata=tuple(task.stratum for task in tasks),
+        p0=_p0(context, split),
+        bound=np.array(known) if len(known) == len(tasks) else None,
+        optimum=np.array([family.optimum(task) for task in tasks]),
+    )
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,97 @@
+"""From a finished run directory to its result: analysis, tables, pictures.
+
+Command: ``reachlab report DIR``. It samples nothing, so it can be repeated at any time.
+Not covered: runs that are not finished (their missing chunks are named).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import reachlab
+from reachlab import Json, World
+from reachlab.envs.core import Interaction
+from reachlab.errors import CorruptRun
+from reachlab.measure import Analysis, analyse
+from reachlab.studies.collect import ArmData, collect_arm, study_counts, write_tasks
+from reachlab.studies.context import Context, open_run
+from reachlab.studies.spec import default_arms
+from reachlab.studies.store import published, write_json
+
+SCHEMA = "reachlab.result/1"
+
+
+def conclude(out: Path, command: str = "") -> Json:
+    """Analyse a finished run; writes result.json, tasks.parquet, metrics.jsonl, pictures and report.md."""
+    context = open_run(out)
+    missing = [str(p) for p in _expected(context) if not p.exists()]
+    if missing:
+        raise CorruptRun(f"{out} is not finished: {len(missing)} files are missing, first {missing[0]}; use --resume")
+    data = [collect_arm(context, arm) for arm in default_arms()]
+    analysis = analyse(study_counts(context, data), context.spec.thresholds)
+    result = _result(context, data, analysis, command)
+    write_tasks(context, data, analysis.hard, out / "tasks.parquet")
+    _write_metrics(context, out / "metrics.jsonl")
+    write_json(out / "result.json", result)
+    return result
+
+
+def _expected(context: Context) -> list[Path]:
+    sizes = context.spec.profile
+    paths = [context.store.p0("test"), context.store.p0("train")]
+    for arm in default_arms():
+        chunks = -(-(sizes.test_tasks if arm.split == "test" else sizes.train_tasks) // sizes.chunk_tasks)
+        seeds = 1 if arm.training is None else context.spec.seeds
+        paths += [context.store.episodes(arm, s, c) for s in range(seeds) for c in range(chunks)]
+    return paths
+
+
+def _result(context: Context, data: Sequence[ArmData], analysis: Analysis, command: str) -> Json:
+    spec, family = context.spec, context.family
+    task = context.tasks("test")[0]
+    budget = Interaction(family, task, World.LIVE).budget
+    return {
+        "schema": SCHEMA,
+        "version": reachlab.__version__,
+        "command": command,
+        "spec": spec.to_json(),
+        "seeds": {"study": spec.seed, "training_runs": spec.seeds},
+        "family": {"name": family.name, "version": family.version, "mechanism": family.mechanism},
+        "base": {"policy": spec.policy, "parameters": sum(p.numel() for p in context.base.model.parameters())},
+        "decoder": {"temperature": 1.0, "top_k": None, "top_p": None},
+        "verifier": {"name": type(task.verifier).__name__, "exact": task.verifier.exact},
+        "budget": {"live": asdict(budget), "closed": asdict(budget.closed())},
+        **analysis.to_json(),
+        "cost": _cost(context, data),
+    }
+
+
+def _cost(context: Context, data: Sequence[ArmData]) -> Json:
+    """The bill of the evaluation, and the tokens of every training. Seconds are of wall time in rollouts."""
+    total = {name: sum(d.totals[name] for d in data) for name in data[0].totals}
+    tokens = sum(total[f"cost_{part}"] for part in ("prompt", "policy", "observation"))
+    parameters = sum(p.numel() for p in context.base.model.parameters())
+    return {
+        "episodes": int(total["episodes"]),
+        "tokens": int(tokens),
+        "verifier_calls": int(total["cost_verifier_calls"]),
+        "tool_calls": int(total["cost_calls"]),
+        "flops": 2.0 * parameters * tokens,
+        "rollout_seconds": total["seconds"],
+        "training_tokens": {d.arm.name: d.training_tokens.tolist() for d in data if d.arm.training and d.arm.split == "test"},
+    }
+
+
+def _write_metrics(context: Context, path: Path) -> None:
+    """One file of all trainings' metrics, each line with its training."""
+    lines = []
+    for treatment, world in dict.fromkeys(a.training for a in default_arms() if a.training is not None):
+        for index in range(context.spec.seeds):
+            name = {"treatment": str(treatment), "trained": str(world), "seed": index}
+            source = context.store.policy(treatment, world, index) / "metrics.jsonl"
+            lines += [json.dumps({**name, **json.loads(line)}) for line in source.read_text().splitlines()]
+    with published(path) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in lines))
