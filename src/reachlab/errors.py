@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class ReachlabError(Exception):
     """Base of all errors below; the command line prints these without a traceback and exits with 2."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Errors cross process boundaries; the default would call __init__ with the finished message.
+        return _rebuild, (type(self), str(self))
 
 
 class UnknownName(ReachlabError, LookupError):
@@ -56,3 +61,9 @@ class BrokenPlugin(ReachlabError, ImportError):
 
     def __init__(self, kind: str, name: str, value: str, cause: Exception) -> None:
         super().__init__(f"plug-in {name!r} of {kind} ({value}) cannot be imported: {type(cause).__name__}: {cause}")
+
+
+def _rebuild(kind: type[ReachlabError], message: str) -> ReachlabError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, message)
+    return error

@@ -1,1 +1,16 @@
-"""TODO."""
+"""Policies: who acts and who learns.
+
+============  ================================================================================
+huggingface   any causal language model by path or name; ``tiny`` ships with reachlab
+session       batched multi-turn sampling over it, cache kept across turns
+cache         key-value caches that grow in place and drop finished rows
+chat          prompts and suffixes by a tokenizer's own template; ids only appended
+scoring       teacher-forced log-probabilities, spent nats, imported bits
+enumeration   exact closed-book p0
+advantages    of grouped rewards
+learner       the one learner
+============  ================================================================================
+
+Policies share only the contracts with environments: learners consume transcripts, sessions take prompts.
+Not covered: other engines (vLLM, chat models).
+"""

@@ -21,11 +21,14 @@ GROWTH = 32
 """Columns added when a buffer is full."""
 
 
-class GrowingLayer(DynamicLayer):  # type: ignore[misc]
+class GrowingLayer(DynamicLayer):
     """One layer's keys and values, (B, H, C, D), written in place up to ``used`` columns."""
 
+    keys: torch.Tensor
+    values: torch.Tensor
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.used = 0
 
     @classmethod
@@ -95,6 +98,11 @@ def empty_cache() -> DynamicCache:
     cache = DynamicCache()
     cache.layer_class_to_replicate = GrowingLayer
     return cache
+
+
+def growing(cache: DynamicCache) -> list[GrowingLayer]:
+    """The layers of a cache that ``empty_cache`` made."""
+    return [layer for layer in cache.layers if isinstance(layer, GrowingLayer)]
 
 
 def merge(parts: Sequence[Rows]) -> Rows:

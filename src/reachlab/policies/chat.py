@@ -50,7 +50,7 @@ class ChatTemplate:
         contents = [r.text for r in results]
         text = self._after_turn(contents)
         encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        spans = _find_spans(text, contents)
+        spans = _spans(self._after_turn([WRITTEN] * len(contents)).split(WRITTEN), contents, text)
         kinds = []
         ends_due = {end for _, end in spans}
         for start, end in encoded["offset_mapping"]:
@@ -76,6 +76,10 @@ class ChatTemplate:
             ids += [*said, *suffix.ids]
             kinds += [int(TokenKind.POLICY)] * len(said) + list(suffix.kinds)
         return Transcript(np.array(ids), np.array(kinds, dtype=np.uint8), np.zeros(len(ids)))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of *ids*, special tokens included."""
+        return str(self.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
 
     @property
     def observation_stop(self) -> int:
@@ -113,16 +117,15 @@ def prompt_key(prompt: Prompt) -> str:
     return json.dumps([prompt.messages, prompt.tools])
 
 
-def _find_spans(text: str, contents: Sequence[str]) -> list[tuple[int, int]]:
-    """Where each content stands in *text*; all of it where the template changed the contents.
+def _spans(frame: Sequence[str], contents: Sequence[str], text: str) -> list[tuple[int, int]]:
+    """Where each content stands in *text*, given the template's *frame* around them.
 
-    Counting too much as observation only raises imported bits, the safe side of the theorem check on them.
+    All of *text* where the template changed the contents: counting too much as observation only raises imported
+    bits, the safe side of the theorem check on them.
     """
-    spans, at = [], 0
-    for content in contents:
-        begin = text.find(content, at)
-        if begin < 0:
-            return [(0, len(text))]
-        at = begin + len(content)
-        spans.append((begin, at))
-    return spans
+    spans, at = [], len(frame[0])
+    for content, after in zip(contents, frame[1:], strict=True):
+        spans.append((at, at + len(content)))
+        at += len(content) + len(after)
+    framed = frame[0] + "".join(c + after for c, after in zip(contents, frame[1:], strict=True))
+    return spans if framed == text else [(0, len(text))]

@@ -27,7 +27,7 @@ class Tokenisations:
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
         anchor = tokenizer.encode("a", add_special_tokens=False)
-        lead = tokenizer.decode(anchor, clean_up_tokenization_spaces=False)
+        lead = str(tokenizer.decode(anchor, clean_up_tokenization_spaces=False))
         both = tokenizer.batch_decode([[*anchor, i] for i in range(len(tokenizer))], clean_up_tokenization_spaces=False)
         self._by_piece: dict[str, list[int]] = {}
         for token, text in enumerate(both):

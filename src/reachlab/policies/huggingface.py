@@ -101,7 +101,13 @@ def load(path: str) -> HuggingFacePolicy:
         model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.bfloat16 if cuda else torch.float32)
     except (OSError, ValueError) as error:
         raise BadValue("policy", path, f"a folder or hub name of a causal language model ({_first_line(error)})") from error
-    return HuggingFacePolicy(str(path), model.to("cuda" if cuda else "cpu"), tokenizer)
+    return HuggingFacePolicy(str(path), on_device(model, "cuda" if cuda else "cpu"), tokenizer)
+
+
+def on_device(model: PreTrainedModel, device: str | torch.device) -> PreTrainedModel:
+    """The model, moved (the annotations of ``PreTrainedModel.to`` lose its type)."""
+    torch.nn.Module.to(model, device)
+    return model
 
 
 def tiny() -> HuggingFacePolicy:

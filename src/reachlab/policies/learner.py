@@ -88,6 +88,8 @@ class Learner:
         count = len(transcripts)
         scored = 0
         for batch in batches(transcripts, (TokenKind.POLICY,), self.model.device, self.config.chunk_tokens):
+            if batch.wanted.ids_N.numel() == 0:
+                continue
             rows = torch.tensor([weights[i] for i in batch.index], device=self.model.device, dtype=torch.float32)
             new_N_V = logprobs(self.model, batch)
             chosen_N = new_N_V.gather(1, batch.wanted.ids_N[:, None])[:, 0]

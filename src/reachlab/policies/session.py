@@ -15,7 +15,7 @@ import torch
 from transformers import PreTrainedModel
 
 from reachlab import ActRequest, Prompt, TokenKind, ToolResult, Transcript, Turn
-from reachlab.policies.cache import Rows, empty_cache, merge
+from reachlab.policies.cache import Rows, empty_cache, growing, merge
 from reachlab.policies.chat import ChatTemplate, prompt_key
 from reachlab.seeding import generator
 
@@ -104,7 +104,7 @@ class HuggingFaceSession:
             thread.unread = 1  # the last sampled token was never fed
             ended = len(ids) > 0 and int(ids[-1]) in self.stop_ids
             said = ids[:-1] if ended else ids
-            text = self.template.tokenizer.decode(said, clean_up_tokenization_spaces=False)
+            text = self.template.decode(said.tolist())
             yield requests[index].handle, Turn(text, ids, logprobs, ended, fault)
 
     def _add(self, thread: Thread) -> int:
@@ -133,9 +133,9 @@ class HuggingFaceSession:
             groups = list(by_rows.values())
             kept = []
             for group in groups:
-                rows = threads[group[0]].rows
-                assert rows is not None
-                kept.append(rows.select(torch.tensor([threads[i].row for i in group], device=rows.mask_B_C.device)))
+                held = threads[group[0]].rows
+                assert held is not None
+                kept.append(held.select(torch.tensor([threads[i].row for i in group], device=held.mask_B_C.device)))
             members = [i for group in groups for i in group]
             unread = [threads[i].ids[-threads[i].unread :] for i in members]
             rows, logits_U_V = feed(self.model, merge(kept), unread)
@@ -173,7 +173,7 @@ def feed(model: PreTrainedModel, rows: Rows | None, new: Sequence[Sequence[int]]
         use_cache=True,
         logits_to_keep=1,
     )
-    return Rows(cache.layers, mask_B_C, start_B + counts), out.logits[:, -1].float()
+    return Rows(growing(cache), mask_B_C, start_B + counts), out.logits[:, -1].float()
 
 
 @dataclass
@@ -211,7 +211,7 @@ class _Decoder:
                 keep = active.nonzero()[0]
                 self.rows = self.rows.select(torch.from_numpy(keep).to(self.rows.mask_B_C.device))
                 present, active, tokens = present[keep], active[keep], tokens[keep]
-                for row, index in enumerate(present):
+                for row, index in enumerate(present.tolist()):
                     threads[index].rows, threads[index].row = self.rows, row
             self._advance(tokens, active)
 

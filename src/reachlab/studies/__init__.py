@@ -1,1 +1,28 @@
-"""TODO."""
+"""Studies: arms, rollouts, trainings, and everything between a spec and its result.
+
+``run(StudySpec(Spec("lexicon")), "runs/first")`` is the Python entry.
+
+===========  ===========================================================================
+spec         what is asked for: sizes, arms, seeds
+study        the jobs of a study and their order
+jobs         executes a graph of jobs on local processes
+context      what each job rebuilds: family, base, tasks
+rollout      policy sessions against interactions: Episodes
+scoring      spent nats and imported bits of Episodes
+sources      what each treatment learns from
+training     the sample-learn loop
+evaluation   chunks of scored episodes; exact p0
+store        the run directory
+collect      from the run directory to counts
+conclude     from counts to result.json
+report       tables and report.md; ``plots`` draws, ``compare`` pairs two runs
+tiny         the recipe of the tiny base
+===========  ===========================================================================
+
+Not covered: several machines.
+"""
+
+from reachlab.studies.spec import PROFILES, Profile, StudySpec
+from reachlab.studies.study import run
+
+__all__ = ["PROFILES", "Profile", "StudySpec", "run"]

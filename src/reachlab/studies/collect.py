@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -131,7 +132,8 @@ def _read(context: Context, arm: Arm, index: int) -> pa.Table:
 def _mean(values: np.ndarray, at: np.ndarray, counted: np.ndarray, size: int) -> np.ndarray:
     total = np.bincount(at[counted], weights=values[counted], minlength=size)
     n = np.bincount(at[counted], minlength=size)
-    return np.divide(total, n, out=np.full(size, np.nan), where=n > 0)
+    mean: np.ndarray = np.divide(total, n, out=np.full(size, np.nan), where=n > 0)
+    return mean
 
 
 def _counts(d: ArmData) -> ArmCounts:
@@ -171,5 +173,5 @@ def _task_set(context: Context, split: Split) -> TaskSet:
     )
 
 
-def _or_none(value: float) -> float | None:
+def _or_none(value: Any) -> float | None:
     return float(value) if np.isfinite(value) else None

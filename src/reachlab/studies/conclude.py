@@ -19,7 +19,7 @@ from reachlab.measure import Analysis, analyse
 from reachlab.studies.collect import ArmData, collect_arm, study_counts, write_tasks
 from reachlab.studies.context import Context, open_run
 from reachlab.studies.spec import default_arms
-from reachlab.studies.store import published, write_json
+from reachlab.studies.store import published, read_json, write_json
 
 SCHEMA = "reachlab.result/1"
 
@@ -37,6 +37,14 @@ def conclude(out: Path, command: str = "") -> Json:
     _write_metrics(context, out / "metrics.jsonl")
     write_json(out / "result.json", result)
     return result
+
+
+def conclude_again(out: Path) -> Json:
+    """``conclude`` for a run that may have been concluded before: the command that made it is kept."""
+    before = out / "result.json"
+    if not (out / "spec.json").exists():
+        raise CorruptRun(f"{out} is no run directory: it has no spec.json")
+    return conclude(out, read_json(before).get("command", "") if before.exists() else "")
 
 
 def _expected(context: Context) -> list[Path]:

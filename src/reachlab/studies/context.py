@@ -5,14 +5,13 @@ Not covered: policies that are no Hugging Face models (they come with the polici
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from transformers import AutoModelForCausalLM
-
 from reachlab import Arm, Family, Split, Task, Treatment, World
-from reachlab.policies.huggingface import HuggingFacePolicy
+from reachlab.policies.huggingface import HuggingFacePolicy, load
 from reachlab.registry import Spec
 from reachlab.studies.spec import StudySpec
 from reachlab.studies.store import RunStore, read_json
@@ -55,18 +54,16 @@ class Context:
         return self.trained(*arm.training, seed)
 
     def trained(self, treatment: Treatment, world: World, seed: int) -> HuggingFacePolicy:
-        return self.base.with_model(_weights(self.store.policy(treatment, world, seed)), f"{treatment}·{world}")
+        return self.base.with_model(_weights(self.store.policy(treatment, world, seed)).model, f"{treatment}·{world}")
 
     def copy_of_base(self) -> HuggingFacePolicy:
         """The base with weights of its own, to be trained."""
-        model = type(self.base.model)(self.base.model.config).to(self.base.model.device, self.base.model.dtype)
-        model.load_state_dict(self.base.model.state_dict())
-        return self.base.with_model(model, "student")
+        return self.base.with_model(copy.deepcopy(self.base.model), "student")
 
 
 @lru_cache(maxsize=2)
-def _weights(path: Path) -> AutoModelForCausalLM:
-    return AutoModelForCausalLM.from_pretrained(path)
+def _weights(path: Path) -> HuggingFacePolicy:
+    return load(str(path))
 
 
 @lru_cache(maxsize=1)

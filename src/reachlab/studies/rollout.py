@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reachlab import ActRequest, Budget, Episode, Family, Imaginer, Policy, Session, Task, TokenKind, Turn, World
+from reachlab import ActRequest, Budget, Episode, Family, Imaginer, Policy, Session, Split, Task, TokenKind, Turn, World
 from reachlab.envs.core import Interaction
 from reachlab.errors import BadValue
+from reachlab.registry import Spec
 from reachlab.seeding import derive
 
 
@@ -62,6 +63,16 @@ def rollout(
             assert imaginer is not None
             imagining = _imagine(imaginer, session, imagining, finished, acting)
     return [finished[h] for h in handles]
+
+
+def play(
+    family: Family, policy: str, base: str, world: World, split: Split, task: int, seed: int
+) -> tuple[Episode, tuple[str, ...]]:
+    """One episode of a policy named as on the command line, and the task's accepted answers."""
+    actor = Spec(policy).build("policies")
+    imaginer = (actor if base == policy else Spec(base).build("policies")) if world is World.IMAGINED else None
+    asked = family.task(split, task)
+    return rollout(actor, family, [asked], world, [seed], imaginer=imaginer)[0], asked.answers
 
 
 def _step(interaction: Interaction, turn: Turn) -> str:

@@ -57,7 +57,7 @@ def token_classes(policy: HuggingFacePolicy, episode: Episode, call_format: Call
 def _turn_classes(policy: HuggingFacePolicy, ids: np.ndarray, call_format: CallFormat) -> np.ndarray:
     ended = len(ids) > 0 and int(ids[-1]) in policy.stop_ids
     said = ids[: len(ids) - ended]
-    text = policy.tokenizer.decode(said, clean_up_tokenization_spaces=False)
+    text = policy.template.decode(said.tolist())
     spans = call_format.spans(text)
     thought = text.rfind(THOUGHT_END)
     if spans == [(0, len(text))]:
@@ -69,6 +69,6 @@ def _turn_classes(policy: HuggingFacePolicy, ids: np.ndarray, call_format: CallF
         classes[thought + len(THOUGHT_END) :] = ANSWER
     for begin, end in spans:
         classes[begin:end] = CALL
-    ends = [len(policy.tokenizer.decode(said[: n + 1], clean_up_tokenization_spaces=False)) for n in range(len(said))]
+    ends = [len(policy.template.decode(said[: n + 1].tolist())) for n in range(len(said))]
     of_tokens = classes[np.maximum(np.array(ends, dtype=int) - 1, 0)]
     return np.append(of_tokens, of_tokens[-1:]) if ended else of_tokens

@@ -59,7 +59,8 @@ class RunStore:
 
     def status(self, treatment: Treatment, world: World, seed: int) -> dict[str, Any]:
         """What became of a training: ``{"signal": bool, "reason": str, ...}``."""
-        return read_json(self.policy(treatment, world, seed) / "status.json")
+        status: dict[str, Any] = read_json(self.policy(treatment, world, seed) / "status.json")
+        return status
 
 
 def write_episodes(path: Path, episodes: Sequence[Episode]) -> None:

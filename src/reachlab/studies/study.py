@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from reachlab import Arm, Json, Treatment, World
-from reachlab.errors import CorruptRun
+from reachlab import Arm, Json, Split, Treatment, World
+from reachlab.errors import BadValue, CorruptRun
 from reachlab.studies.conclude import conclude
 from reachlab.studies.evaluation import evaluate_job, p0_job
 from reachlab.studies.jobs import Job, Report, execute
@@ -43,6 +43,20 @@ def run(
     out = Path(out)
     sample_and_learn(spec, out, workers=workers or default_workers(), resume=resume, report=report)
     return conclude(out, command)
+
+
+def train_one(
+    spec: StudySpec, out: Path | str, treatment: Treatment, world: World, *, resume: bool = False, report: Report
+) -> Json:
+    """One training in the layout of a study, so that ``run`` on the same spec and folder takes it up. Its status."""
+    if treatment is Treatment.BASE:
+        raise BadValue("treatment", "base", "a treatment that trains: rl, rl-random, sft, rft, distil")
+    store = prepare(spec, Path(out), resume)
+    jobs = [_training(spec, store, treatment, world, 0)]
+    if treatment is Treatment.DISTIL:
+        jobs.append(_training(spec, store, Treatment.RL, world, 0))
+    execute(jobs, 1, report)
+    return {"weights": str(store.policy(treatment, world, 0)), **store.status(treatment, world, 0)}
 
 
 def prepare(spec: StudySpec, out: Path, resume: bool) -> RunStore:
@@ -88,10 +102,10 @@ def default_workers() -> int:
     return min(2, len(os.sched_getaffinity(0)))
 
 
-def _p0(spec: StudySpec, store: RunStore, split: str) -> Job:
+def _p0(spec: StudySpec, store: RunStore, split: Split) -> Job:
     count = spec.profile.test_tasks if split == "test" else spec.profile.train_tasks
     job = partial(p0_job, store.root, split)
-    return Job(f"p0 {split}", store.p0(split), job, weight=0.01 * count, priority=1)  # type: ignore[arg-type]
+    return Job(f"p0 {split}", store.p0(split), job, weight=0.01 * count, priority=1)
 
 
 def _training(spec: StudySpec, store: RunStore, treatment: Treatment, world: World, index: int) -> Job:

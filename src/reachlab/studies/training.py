@@ -17,6 +17,7 @@ import numpy as np
 
 from reachlab import Episode, Treatment, World
 from reachlab.errors import PolicyFault
+from reachlab.policies.huggingface import HuggingFacePolicy
 from reachlab.policies.learner import Learner, Update
 from reachlab.studies.context import Context, open_run
 from reachlab.studies.sources import TrainingBatch, source_of, training_seed
@@ -66,7 +67,7 @@ def train(context: Context, treatment: Treatment, world: World, index: int) -> N
         "updates": learner.updates,
         "tokens": progress["tokens"] + source.tokens,
     }
-    _publish(context.store.policy(treatment, world, index), work, learner, status)
+    _publish(context.store.policy(treatment, world, index), work, student, status)
 
 
 def _samples(source: object) -> bool:
@@ -94,9 +95,10 @@ def _checkpoint(work: Path, learner: Learner, progress: dict[str, int]) -> None:
     publish_folder(work / "checkpoint", fill)
 
 
-def _publish(out: Path, work: Path, learner: Learner, status: dict[str, Any]) -> None:
+def _publish(out: Path, work: Path, student: HuggingFacePolicy, status: dict[str, Any]) -> None:
     def fill(folder: Path) -> None:
-        learner.model.save_pretrained(folder)
+        student.model.save_pretrained(folder)
+        student.tokenizer.save_pretrained(folder)
         shutil.copy(work / "metrics.jsonl", folder / "metrics.jsonl")
         write_json(folder / "status.json", status)
 

@@ -9,7 +9,7 @@ import hashlib
 import inspect
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -90,7 +90,7 @@ def batch_loss(model: LlamaForCausalLM, batch: list[documents.Document], table_U
     """Sum over documents of the weighted cross-entropy to the target distributions, in nats."""
     width = max(len(d.ids) for d in batch)
 
-    def pad(rows: list[list[float]], value: float) -> torch.Tensor:
+    def pad(rows: Sequence[Sequence[float]], value: float) -> torch.Tensor:
         return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows])
 
     ids_B_T = pad([d.ids for d in batch], 0).long()

@@ -1,0 +1,256 @@
+"""The commands. Each one reads its arguments, calls one function of ``reachlab.studies`` and prints what it returns.
+
+Not covered: anything that a Python program would want to do itself; it calls ``reachlab.studies``.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reachlab import Json, Split, Treatment, World
+from reachlab.cli import console
+from reachlab.errors import BadValue, UnknownName
+
+if TYPE_CHECKING:
+    from reachlab.studies.spec import StudySpec
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Does interaction expand what a language model can do, or does training only tilt what it could do already?",
+)
+
+FamilyArgument = Annotated[str, typer.Argument(help="Family: a short name (see `list`) or module:attribute.")]
+FolderArgument = Annotated[Path, typer.Argument(help="A finished run directory.")]
+PolicyOption = Annotated[str, typer.Option(help="Base policy: tiny, a folder, or a Hugging Face name.")]
+DialOption = Annotated[list[str] | None, typer.Option("--dial", help="Dial of the family, as name=JSON. Repeatable.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of tasks, episodes and training: same seed, same result.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")]
+ResumeOption = Annotated[bool, typer.Option(help="Go on with the study that --out holds.")]
+OutOption = Annotated[Path | None, typer.Option(help="Run directory; default runs/FAMILY-PROFILE-SEED.")]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Processes; never changes a number.")]
+ProfileOption = Annotated[str, typer.Option(help="Sizes of the study: smoke, default or full.")]
+SeedsOption = Annotated[int, typer.Option(min=1, help="Training runs; with one the verdict is conditional on it.")]
+
+
+@app.command()
+def run(
+    family: FamilyArgument,
+    profile: ProfileOption = "default",
+    policy: PolicyOption = "tiny",
+    seed: SeedOption = 0,
+    seeds: SeedsOption = 1,
+    dial: DialOption = None,
+    out: OutOption = None,
+    workers: WorkersOption = None,
+    resume: ResumeOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a whole study: every arm, the frontier, the theorem checks, a verdict with error bars.
+
+    Example: reachlab run lexicon --profile smoke --out runs/first
+    """
+    from reachlab.studies import run as run_study
+    from reachlab.studies.report import terminal
+
+    folder = out or Path("runs") / f"{family.rpartition(':')[2]}-{profile}-{seed}"
+    hint = f"Nothing is lost; go on with: reachlab {_command(resume=True)}"
+    with console.explained(hint):
+        spec = _spec(family, profile, policy, seed, seeds, dial)
+        with console.Bar() as bar:
+            command = f"reachlab {_command()}"
+            result = run_study(spec, folder, workers=workers, resume=resume, report=bar, command=command)
+        if as_json:
+            console.print_json(result)
+        else:
+            console.out.print(terminal(result))
+            console.out.print(f"pictures and report: {folder}/report.md", soft_wrap=True, highlight=False)
+    if result["verdicts"][0]["verdict"] == "INVALID":
+        raise typer.Exit(console.INVALID)
+
+
+@app.command()
+def train(
+    family: FamilyArgument,
+    world: Annotated[str, typer.Option(help="World trained in.")] = "live",
+    algorithm: Annotated[str, typer.Option(help="Treatment: rl, rl-random, sft, rft or distil.")] = "rl",
+    profile: ProfileOption = "default",
+    policy: PolicyOption = "tiny",
+    seed: SeedOption = 0,
+    dial: DialOption = None,
+    out: OutOption = None,
+    resume: ResumeOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train one treatment and keep its weights in Hugging Face format.
+
+    Example: reachlab train lexicon --world live --algorithm rl --out runs/rl
+    """
+    from reachlab.studies.study import train_one
+
+    folder = out or Path("runs") / f"{family.rpartition(':')[2]}-{algorithm}-{world}-{seed}"
+    with console.explained(f"Nothing is lost; go on with: reachlab {_command(resume=True)}"):
+        treatment, place = _member(Treatment, "algorithm", algorithm), _member(World, "world", world)
+        spec = _spec(family, profile, policy, seed, 1, dial)
+        with console.Bar() as bar:
+            status = train_one(spec, folder, treatment, place, resume=resume, report=bar)
+        if as_json:
+            console.print_json(status)
+            return
+        console.out.print(f"weights: {status['weights']}", soft_wrap=True, highlight=False)
+        for line in _last_metrics(Path(status["weights"])):
+            console.out.print(line, highlight=False)
+        if not status["signal"]:
+            console.out.print(f"no signal: {status['reason']}", soft_wrap=True)
+
+
+@app.command()
+def episode(
+    family: FamilyArgument,
+    world: Annotated[str, typer.Option(help="World: closed, silent, imagined, shuffled, live or oracle.")] = "live",
+    policy: PolicyOption = "tiny",
+    base: Annotated[str, typer.Option(help="Who writes the observations of the imagined world.")] = "tiny",
+    task: Annotated[int, typer.Option(min=0, help="Task seed.")] = 0,
+    split: Annotated[str, typer.Option(help="train or test.")] = "test",
+    seed: SeedOption = 0,
+    dial: DialOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Play one episode and show its transcript.
+
+    Example: reachlab episode lexicon --world shuffled --policy runs/first/policies/rl-live-0
+    """
+    from reachlab.studies.rollout import play
+    from reachlab.studies.transcript import as_json as to_json
+    from reachlab.studies.transcript import render
+
+    with console.explained():
+        part: Split = _split(split)
+        played, answers = play(_family(family, dial), policy, base, _member(World, "world", world), part, task, seed)
+        if as_json:
+            console.print_json(to_json(played, answers))
+        else:
+            console.out.print(render(played, answers))
+
+
+@app.command("list")
+def list_names(as_json: JsonOption = False) -> None:
+    """List what can be named: families, policies, tools, sandboxes, profiles, worlds, treatments."""
+    from reachlab.studies.spec import PROFILES
+
+    with console.explained():
+        content = _listing()
+        content["profiles"] = {name: asdict(p) for name, p in PROFILES.items()} if as_json else list(PROFILES)
+        if as_json:
+            console.print_json(content)
+            return
+        for kind, names in content.items():
+            console.out.print(f"[bold]{kind}[/bold]: {', '.join(names) or 'none'}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def report(folder: FolderArgument, as_json: JsonOption = False) -> None:
+    """Analyse a finished run again: table, pictures, report.md, result.json. Samples nothing."""
+    from reachlab.studies.conclude import conclude_again
+    from reachlab.studies.report import terminal
+
+    with console.explained():
+        result = conclude_again(folder)
+        if as_json:
+            console.print_json(result)
+        else:
+            console.out.print(terminal(result))
+
+
+@app.command()
+def compare(
+    first: FolderArgument,
+    second: FolderArgument,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two runs arm by arm, paired on the tasks they share."""
+    from reachlab.studies.compare import compare as compare_runs
+    from reachlab.studies.compare import comparison
+
+    with console.explained():
+        result = compare_runs(first, second)
+        if as_json:
+            console.print_json(result)
+        else:
+            console.out.print(comparison(result))
+
+
+def _spec(family: str, profile: str, policy: str, seed: int, seeds: int, dials: list[str] | None) -> StudySpec:
+    from reachlab.registry import Spec
+    from reachlab.studies.spec import StudySpec
+    from reachlab.studies.spec import profile as find_profile
+
+    spec = StudySpec(Spec(family, _dials(dials)), policy, find_profile(profile), seed, seeds)
+    spec.family.build("families")  # a bad name or dial is said before anything is made
+    return spec
+
+
+def _family(family: str, dials: list[str] | None) -> Any:
+    from reachlab.registry import Spec
+
+    return Spec(family, _dials(dials)).build("families")
+
+
+def _dials(dials: list[str] | None) -> Json:
+    """``name=JSON`` options; what is not JSON is taken as text."""
+    options: Json = {}
+    for dial in dials or []:
+        name, equals, value = dial.partition("=")
+        if not equals or not name:
+            raise BadValue("--dial", dial, "name=JSON, for example hops=[1,2]")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
+    return options
+
+
+def _member(kind: Any, what: str, value: str) -> Any:
+    if value not in list(kind):
+        raise UnknownName(what, value, list(kind))
+    return kind(value)
+
+
+def _split(value: str) -> Split:
+    match value:
+        case "train":
+            return "train"
+        case "test":
+            return "test"
+    raise BadValue("split", value, "train or test")
+
+
+def _listing() -> Json:
+    from reachlab.registry import SHORT_NAMES, names, problems
+
+    content: Json = {kind: names(kind) for kind in SHORT_NAMES}  # type: ignore[arg-type]
+    broken = {name: why for kind in SHORT_NAMES for name, why in problems(kind).items()}  # type: ignore[arg-type]
+    for name, why in broken.items():
+        console.err.print(f"[yellow]plug-in {name} is broken:[/yellow] {why}", soft_wrap=True)
+    return {**content, "worlds": list(World), "treatments": list(Treatment)}
+
+
+def _last_metrics(weights: Path) -> list[str]:
+    lines = [json.loads(line) for line in (weights / "metrics.jsonl").read_text().splitlines()]
+    if not lines:
+        return []
+    shown = [lines[0], lines[-1]] if len(lines) > 1 else lines
+    keys = ("step", "reward", "kl", "entropy", "calls", "length", "loss")
+    return ["  ".join(f"{k} {line[k]:.4g}" for k in keys if line.get(k) is not None) for line in shown]
+
+
+def _command(resume: bool = False) -> str:
+    arguments = sys.argv[1:] + (["--resume"] if resume and "--resume" not in sys.argv else [])
+    return shlex.join(arguments)

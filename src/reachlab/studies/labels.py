@@ -1,0 +1,111 @@
+"""Direct labels that do not run into one another: greedy, deterministic placement.
+
+Not covered: moving what is labelled; where nothing is free the least bad place is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.transforms import Bbox
+
+Label = tuple[str, float, float, float, bool]
+"""Text, x, y (data), points the mark is moved sideways, bold."""
+Cross = tuple[float, float, tuple[float, float], tuple[float, float], float]
+"""x, y, limits in x, limits in y (data), points moved sideways: a mark with error bars."""
+OFFSETS = [
+    (dx * scale, dy * scale)
+    for scale in (1.0, 1.7, 2.6)
+    for dx, dy in ((9, 6), (-9, 6), (9, -6), (-9, -6), (0, 11), (0, -11), (12, 0), (-12, 0))
+]
+"""In points, nearest first."""
+RADIUS = 5.0
+"""Of a mark, in points."""
+
+
+def place(ax: Axes, labels: Sequence[Label], crosses: Sequence[Cross]) -> None:
+    """Name points. Keeps clear of marks, error bars, curves, other text, the border of *ax* and earlier names."""
+    figure: Any = ax.figure
+    figure.draw_without_rendering()  # the layout must stand before anything can be measured
+    renderer, unit = figure.canvas.get_renderer(), figure.dpi / 72
+    frame = ax.get_window_extent(renderer)
+    taken = [box for cross in crosses for box in _boxes(ax, cross, unit)] + _lines(ax, unit)
+    taken += [text.get_window_extent(renderer) for text in ax.texts]
+    for label in labels:
+        best: tuple[float, Any, Any] | None = None
+        for dx, dy in OFFSETS:
+            note = _note(ax, label, dx, dy)
+            box = note.get_window_extent(renderer)
+            cost = sum(_overlap(box, other) for other in taken) + 4 * _outside(box, frame)
+            note.remove()
+            if best is None or cost < best[0] - 1e-6:
+                best = (cost, note, box)
+        assert best is not None
+        ax.add_artist(best[1])
+        taken.append(best[2])
+
+
+def _note(ax: Axes, label: Label, dx: float, dy: float) -> Any:
+    text, x, y, moved, bold = label
+    return ax.annotate(
+        text,
+        (x, y),
+        xytext=(dx + moved, dy),
+        textcoords="offset points",
+        ha="left" if dx > 0 else "right" if dx < 0 else "center",
+        va="bottom" if dy > 0 else "top" if dy < 0 else "center",
+        fontsize=9.5,
+        fontweight="bold" if bold else "normal",
+        zorder=6,
+    )
+
+
+def _boxes(ax: Axes, cross: Cross, unit: float) -> list[Bbox]:
+    """Pixels that a mark and its error bars cover."""
+    from matplotlib.transforms import Bbox
+
+    x, y, across, along, moved = cross
+    shift = moved * unit
+
+    def at(point: tuple[float, float]) -> tuple[float, float]:
+        px, py = ax.transData.transform(point)
+        return float(px) + shift, float(py)
+
+    (px, py), r = at((x, y)), RADIUS * unit
+    left, right = at((across[0], y))[0], at((across[1], y))[0]
+    low, high = at((x, along[0]))[1], at((x, along[1]))[1]
+    return [
+        Bbox.from_extents(px - r, py - r, px + r, py + r),
+        Bbox.from_extents(left, py - unit, right, py + unit),
+        Bbox.from_extents(px - unit, low, px + unit, high),
+    ]
+
+
+def _lines(ax: Axes, unit: float) -> list[Bbox]:
+    """Small boxes along every curve of the axes that has many points."""
+    import numpy as np
+    from matplotlib.transforms import Bbox
+
+    out = []
+    for line in ax.get_lines():
+        points = ax.transData.transform(np.asarray(line.get_xydata(), dtype=float))
+        if len(points) < 8:
+            continue
+        for a, b in zip(points[:-1], points[1:], strict=True):
+            steps = max(2, int(np.hypot(*(b - a)) / (3 * unit)))
+            for px, py in np.linspace(a, b, steps):
+                out.append(Bbox.from_extents(px - unit, py - unit, px + unit, py + unit))
+    return out
+
+
+def _overlap(a: Bbox, b: Bbox) -> float:
+    width = min(a.x1, b.x1) - max(a.x0, b.x0)
+    height = min(a.y1, b.y1) - max(a.y0, b.y0)
+    return float(max(width, 0) * max(height, 0))
+
+
+def _outside(box: Bbox, frame: Bbox) -> float:
+    return float(box.width * box.height) - _overlap(box, frame)
