@@ -148,13 +148,13 @@ def test_students_limit_would_not_cover_near_one() -> None:
 
 
 def test_positive_mean_covers_skewed_nats() -> None:
-    rng, misses, student_misses, reps = np.random.default_rng(3), 0, 0, 2000
+    rng, misses, student_misses, reps = np.random.default_rng(3), 0, 0, 400
     for _ in range(reps):
         values = rng.lognormal(0.0, 0.8, 60)
         misses += positive_mean(values, 0.005).high < np.exp(0.32)
         student_misses += student(values, 0.005).high < np.exp(0.32)
-    assert misses / reps < 0.012
-    assert misses < student_misses / 2
+    assert misses / reps < 0.005
+    assert student_misses / reps > 0.02
 
 
 def test_positive_mean_edges() -> None:

@@ -43,7 +43,9 @@ def test_bound_takes_the_smaller_limit() -> None:
     assert Reach("silent").upper(0.1) == 1.0
 
 
-@pytest.mark.parametrize("spread", [np.array([1e-4] * 4), np.array([0.0, 0.0, 0.0, 4e-4]), np.array([0, 1e-6, 0.2, 0.3])])
+@pytest.mark.parametrize(
+    "spread", [np.array([1e-4] * 4), np.array([0.0, 0.0, 0.0, 4e-4]), np.array([0, 1e-6, 0.2, 0.3])]
+)
 def test_limits_from_the_mean_are_conservative_for_any_spread(spread: np.ndarray) -> None:
     """With U = mean p0 the bounds hold whatever the tasks: joint convexity, concavity, Markov."""
     upper = Reach("w", bound=float(spread.mean()))

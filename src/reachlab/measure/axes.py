@@ -76,7 +76,7 @@ def cost_ratio(setting: Setting, counts: ArmCounts, mask: Mask) -> float:
 
 
 def surplus(reach: Reach, counts: ArmCounts, mask: Mask, alpha: float) -> Interval | None:
-    """required - spent; lower limit D(LCB p) - UCB(spent). None without spent nats or without a base.
+    """Required - spent; lower limit D(LCB p) - UCB(spent). None without spent nats or without a base.
 
     Without exact p0 the required nats are themselves at least kl(p, U), and the upper limit is infinite.
     """

@@ -162,8 +162,10 @@ def _blocked(primary: ArmCounts, thresholds: Thresholds) -> str:
         return f"the primary arm had no signal: {primary.no_signal}"
     tried = primary.episodes + (0 if primary.faults is None else primary.faults)
     fewest = int(tried.sum(axis=0).min() if primary.pooled else tried.min()) if tried.size else 0
-    return "" if fewest >= thresholds.min_episodes else (
-        f"{fewest} episodes at a task of the primary arm, {thresholds.min_episodes} are the least"
+    return (
+        ""
+        if fewest >= thresholds.min_episodes
+        else (f"{fewest} episodes at a task of the primary arm, {thresholds.min_episodes} are the least")
     )
 
 

@@ -149,7 +149,7 @@ def best_of_kl(p0: FloatArray, k: float) -> FloatArray:
 
 
 def best_of_bound(k: float) -> float:
-    """log k - (k-1)/k nats, which best-of-k never exceeds (arXiv 2401.01879); k >= 1."""
+    """Log k - (k-1)/k nats, which best-of-k never exceeds (arXiv 2401.01879); k >= 1."""
     if not k >= 1:
         raise BadValue("k", k, "at least 1")
     return math.log(k) - (k - 1) / k

@@ -10,7 +10,7 @@ limit used is Gaffke's: the Bayesian bootstrap of the task means after adding on
 * N. Gaffke (2005), Math. Methods of Statistics 14, 451-467; Learned-Miller and Thomas, arXiv 1905.06208. Its coverage
   for every bounded distribution is a conjecture with no known counterexample; the tests hold it to simulations.
 
-Not covered: limits for means of unbounded quantities beyond ``positive_mean`` (skewness-corrected Student).
+Not covered: limits for means of unbounded quantities beyond ``positive_mean`` (a heuristic end).
 """
 
 from __future__ import annotations
@@ -18,16 +18,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from scipy import optimize, stats
 
 from reachlab import Estimate, FloatArray
 from reachlab.errors import BadValue
 
+Complex = npt.NDArray[np.complexfloating[Any, Any]]
 MIN_SEEDS = 3
 """Training runs from which the spread between runs enters an interval; below, statements hold for these runs."""
+BLOCK = 16
+"""Factors multiplied before a logarithm: 16 factors of at most 1e18 do not overflow."""
 NODES = 145
 """Trapezoid nodes of the contour integral: relative error below 1e-9 for 1 to 10,000 tasks."""
 
@@ -97,10 +101,22 @@ def dirichlet_mean_cdf(values: FloatArray, counts: FloatArray, q: float) -> floa
     u = np.linspace(0.0, 12.0, NODES)
     y = np.sinh(u) / math.sqrt(curvature)
     s = -x + 1j * y
-    log_height = -np.log1p(-np.multiply.outer(s, a)) @ counts - np.log(-s)
+    log_height = -_log_product(s, a, counts) - np.log(-s)
     integrand = np.exp(log_height).real * np.cosh(u) / math.sqrt(curvature)
     area = float((u[1] - u[0]) * (integrand.sum() - integrand[0] / 2))
     return min(max(area / math.pi, 0.0), 1.0)
+
+
+def _log_product(s: Complex, a: FloatArray, counts: FloatArray) -> Complex:
+    """sum_i counts_i log(1 - a_i s), up to multiples of 2 pi i: many distinct values are multiplied in blocks first."""
+    out: Complex
+    if a.size <= 2 * BLOCK:
+        out = np.log(1 - np.multiply.outer(s, a)) @ counts
+        return out
+    every = np.repeat(a, counts.astype(int))
+    blocks = np.append(every, np.zeros(-every.size % BLOCK)).reshape(-1, 1, BLOCK)
+    out = np.log(np.prod(1 - s[:, None] * blocks, axis=-1)).sum(axis=0)
+    return out
 
 
 def lower_limit(values: FloatArray, alpha: float, low: float = 0.0) -> float:
@@ -146,8 +162,10 @@ def bounded_mean(values: FloatArray, alpha: float, low: float = 0.0, high: float
 def positive_mean(values: FloatArray, alpha: float) -> Interval:
     """Mean of (N,) *values* >= 0 without an upper bound, such as nats; fewer than two give no upper limit.
 
-    On each side the wider of Student's limit and its correction to the second order in the skewness (Johnson 1978,
-    JASA 73, 536): nats are skewed to the right, where Student's upper limit falls short.
+    Upper: Gaffke's, as if no task could exceed twice the largest seen. Nats are skewed to the right, where Student's
+    limit misses up to ten times its nominal error (60 log-normal tasks, at .005); with this end simulated errors stay
+    below nominal unless tasks ten times the rest are too rare to be seen at all.
+    Lower: Student's, widened to the second order in the skewness where that points left (Johnson 1978, JASA 73, 536).
     """
     _check_alpha(alpha)
     n = values.size
@@ -157,13 +175,13 @@ def positive_mean(values: FloatArray, alpha: float) -> Interval:
     if n < 2:
         return Interval(mean, 0.0, math.inf)
     deviation = float(values.std(ddof=1))
-    if deviation == 0.0:
+    if deviation <= 1e-12 * mean:
         return Interval(mean, mean, mean)
     t = float(stats.t.isf(alpha, n - 1))
     skew = float(np.mean((values - mean) ** 3)) / deviation**3
-    shift = skew * (1 + 2 * t * t) / (6 * math.sqrt(n))
-    below, above = ((t + max(0.0, s)) * deviation / math.sqrt(n) for s in (-shift, shift))
-    return Interval(mean, max(0.0, mean - below), mean + above)
+    below = (t + max(0.0, -skew) * (1 + 2 * t * t) / (6 * math.sqrt(n))) * deviation / math.sqrt(n)
+    high = -lower_limit(-values, alpha, -2 * float(values.max()))
+    return Interval(mean, max(0.0, mean - below), high)
 
 
 def student(values: FloatArray, alpha: float) -> Interval:

@@ -6,7 +6,6 @@ Required, surplus, equivalent k and reach are on the hard tasks; printed interva
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -209,7 +208,6 @@ def entry(setting: Setting, counts: ArmCounts) -> ArmEntry:
 def _numbers(setting: Setting, counts: ArmCounts, everything: Mask, hard: Mask, alpha: float) -> dict[str, Any]:
     th = setting.thresholds
     closed = setting.reach(World.CLOSED, hard) if hard.any() else None
-    over: Callable[[str], Estimate] = lambda name: _by_class(counts, name, everything, alpha)  # noqa: E731
     k = equivalent_k(setting, counts, hard, alpha)
     ratio = cost_ratio(setting, counts, hard if hard.any() else everything)
     paid = spent(counts, everything, alpha)
@@ -223,7 +221,9 @@ def _numbers(setting: Setting, counts: ArmCounts, everything: Mask, hard: Mask, 
         "success": _printed(success(counts, everything, alpha), "no scored episode"),
         "success_hard": _printed(success(counts, hard, alpha), NO_HARD),
         "spent_nats": paid,
-        "spent_by_class": {name: over(f"spent_{name}") for name in ("reasoning", "call", "answer")},
+        "spent_by_class": {
+            name: _by_class(counts, f"spent_{name}", everything, alpha) for name in ("reasoning", "call", "answer")
+        },
         "log_ratio_nats": _printed(log_ratio, NO_SPENT),
         "required_nats": required(setting, counts, hard, alpha),
         "surplus_nats": _printed(
@@ -231,7 +231,7 @@ def _numbers(setting: Setting, counts: ArmCounts, everything: Mask, hard: Mask, 
         ),
         "free_energy_gap": gap(setting, counts, everything, alpha),
         "equivalent_k": k,
-        "cost_matched_k": Estimate.missing("tokens not available") if math.isnan(ratio) else Estimate(ratio),
+        "cost_matched_k": _cost(setting, counts, hard if hard.any() else everything, alpha),
         "closed_at_cost_matched_k": _closed_at(closed, ratio, alpha),
         "break_even_tasks": break_even(setting, counts, hard, k),
         "bits_gained": bits_gained(setting, counts, everything, alpha),
@@ -239,6 +239,14 @@ def _numbers(setting: Setting, counts: ArmCounts, everything: Mask, hard: Mask, 
         "newly_within_reach": _share(reach_share),
         "lost": lost(setting, counts, alpha),
     }
+
+
+def _cost(setting: Setting, counts: ArmCounts, mask: Mask, alpha: float) -> Estimate:
+    if counts.tokens is None:
+        return Estimate.missing("tokens not available")
+    tokens, unit = nats(counts.mean_of(counts.tokens), mask, alpha), setting.study.closed_tokens
+    ratio = Interval(*(v / unit for v in (tokens.value, tokens.low, tokens.high))).clip(1.0, math.inf)
+    return _printed(ratio, "tokens not available")
 
 
 def _by_class(counts: ArmCounts, name: str, mask: Mask, alpha: float) -> Estimate:

@@ -75,7 +75,7 @@ class Reach:
         return (p - tau) / (1 - tau) - accessible
 
     def equivalent_k(self, p: float, alpha: float) -> float:
-        """k at which best-of-k reaches *p*: exact, else at least log(1-p) / log(1-U). May be infinite."""
+        """K at which best-of-k reaches *p*: exact, else at least log(1-p) / log(1-U). May be infinite."""
         if self.p0 is not None:
             return f.equivalent_k(self.p0, p)
         upper = self.upper(alpha)

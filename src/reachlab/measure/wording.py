@@ -144,10 +144,10 @@ def _more(why: str, contrast: Interval | None, tasks: int, threshold: float = 0.
 
 
 def _attempts(ev: Evidence, thresholds: Thresholds) -> float:
-    """Episodes without a hit at which U/t falls below half of the share that the arm's mean alone supports."""
+    """Episodes without a hit at which U/t falls to 80 % of the share that the arm's mean alone supports."""
     p = ev.p.value or 0.0
     share = max((p - thresholds.tau) / (1 - thresholds.tau), 0.05)
-    return -math.log(thresholds.alpha / 2) / (thresholds.t * share / 2)
+    return -math.log(thresholds.alpha / 2) / (thresholds.t * share * 0.8)
 
 
 def sentence(rung: str, ev: Evidence, thresholds: Thresholds, note: str = "") -> str:

@@ -49,6 +49,8 @@ def place(ax: Axes, labels: Sequence[Label], crosses: Sequence[Cross]) -> None:
 
 
 def _note(ax: Axes, label: Label, dx: float, dy: float) -> Any:
+    from matplotlib.patheffects import withStroke
+
     text, x, y, moved, bold = label
     return ax.annotate(
         text,
@@ -60,6 +62,7 @@ def _note(ax: Axes, label: Label, dx: float, dy: float) -> Any:
         fontsize=9.5,
         fontweight="bold" if bold else "normal",
         zorder=6,
+        path_effects=[withStroke(linewidth=2.5, foreground="white")],
     )
 
 

@@ -5,7 +5,7 @@ Not covered: any number that result.json does not hold; a report computes nothin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -80,23 +80,33 @@ def silent(arm: Json) -> bool:
     return arm["success"]["value"] is None and str(arm["success"].get("reason", "")).startswith(NO_SIGNAL)
 
 
-def cell(arm: Json, column: Column) -> Cell:
-    """An arm without signal reads so in every column."""
+def cell(arm: Json, column: Column, limit: Callable[[float], str] = number) -> Cell:
+    """An arm without signal reads so in every column. *limit* writes the ends of the interval."""
     if silent(arm):
         return Cell(NO_SIGNAL, "", str(arm["success"]["reason"]))
-    return spelled(estimate(arm, column.key), column.bound)
+    return spelled(estimate(arm, column.key), column.bound, limit)
 
 
-def spelled(found: Json, bound: str = "≥ ") -> Cell:
+def brief(value: float) -> str:
+    """Two digits at most, three decimals, thousands as k, millions as M: interval ends in a narrow table."""
+    for size, unit in ((1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{float(f'{value / size:.2g}'):g}{unit}"
+    if 0 < abs(value) < 0.0005:
+        return f"{value:.0e}".replace("e-0", "e-")
+    text = f"{round(float(f'{value:.2g}'), 3):g}"
+    return text.replace("0.", ".", 1) if abs(value) < 1 else text
+
+
+def spelled(found: Json, bound: str = "≥ ", limit: Callable[[float], str] = number) -> Cell:
     """``0.829`` and ``[0.774, 0.865]``; open ends are ``..``; a bound says which way."""
     if found.get("value") is None:
         return Cell("", "", str(found.get("reason") or "not available"))
     lead = bound if found.get("kind") == "bound" else ""
     ends = found.get("ci")
-    # An exact value is its own interval.
-    if not ends or found.get("kind") == "exact":
+    if not ends or ends[0] == ends[1] == found["value"]:  # an exact value is its own interval
         return Cell(lead + number(found["value"]))
-    low, high = (".." if end is None else number(end) for end in ends)
+    low, high = (".." if end is None else limit(end) for end in ends)
     return Cell(lead + number(found["value"]), f"[{low}, {high}]")
 
 

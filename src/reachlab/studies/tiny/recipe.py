@@ -6,7 +6,6 @@ Not covered: bit-reproducibility across processors. ``fingerprint`` says which r
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -55,9 +54,16 @@ class Recipe:
 
 
 def fingerprint(recipe: Recipe) -> str:
-    """A hash of the recipe's numbers, its documents and its tokenizer."""
-    text = json.dumps(asdict(recipe), sort_keys=True) + inspect.getsource(documents) + inspect.getsource(tokenizer)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    """A hash of the recipe's numbers, its tokenizer, and the documents it draws at the start, middle and end."""
+    tok = tokenizer.build()
+    vocabulary = documents.Vocabulary(tok)
+    digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode())
+    digest.update(json.dumps(tok.get_vocab(), sort_keys=True).encode() + tokenizer.TEMPLATE.encode())
+    for step in (0, recipe.steps // 2, recipe.steps - 1):
+        for d in draw_batch(vocabulary, recipe, step):
+            mix = [round(m, 9) for m in d.mix]
+            digest.update(json.dumps([d.ids, d.weights, d.main, d.other, mix]).encode())
+    return digest.hexdigest()[:16]
 
 
 def new_model(recipe: Recipe, tok: PreTrainedTokenizerBase) -> LlamaForCausalLM:
