@@ -90,9 +90,25 @@ def study_counts(context: Context, data: Sequence[ArmData]) -> StudyCounts:
         train=_task_set(context, "train"),
         arms=tuple(_counts(d) for d in data),
         primary=PRIMARY.name,
-        closed_tokens=float(np.nanmean(closed.means["tokens"])),
+        closed_tokens=_closed_tokens(closed),
+        hard_strata=_hard_strata(context),
         matched=False,
     )
+
+
+def _closed_tokens(closed: ArmData) -> float:
+    """Tokens of one closed sample; 1 where no closed episode was scored, so that ratios stay finite."""
+    tokens = closed.means["tokens"]
+    return float(np.nanmean(tokens)) if np.isfinite(tokens).any() else 1.0
+
+
+def _hard_strata(context: Context) -> tuple[str, ...]:
+    """Strata whose policy-free bound is below the accessibility threshold: hard whatever the base, before any run."""
+    bounds: dict[str, list[float | None]] = {}
+    for task in context.tasks("test"):
+        bounds.setdefault(task.stratum, []).append(context.family.p0_bound(task))
+    t = context.spec.thresholds.t
+    return tuple(name for name, known in bounds.items() if all(b is not None and b < t for b in known))
 
 
 def write_tasks(context: Context, data: Sequence[ArmData], hard: np.ndarray, path: Path) -> None:

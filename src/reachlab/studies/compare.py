@@ -22,9 +22,11 @@ from reachlab import Estimate, FloatArray, Json
 from reachlab.errors import CorruptRun
 from reachlab.measure import Interval
 from reachlab.measure.contrasts import difference
-from reachlab.studies.reading import DASH, Notes, line, silent, spelled
+from reachlab.studies.reading import DASH, Notes, brief, silent, spelled
 from reachlab.studies.store import read_json, read_table
 
+CLAIM = ("base", "decoder", "verifier", "budget", "thresholds")
+"""What a claim is relative to: where two runs differ in it, the comparison says so."""
 COLUMNS = ("arm", "task", "split", "seed", "hard", "episodes", "successes")
 
 
@@ -58,6 +60,7 @@ def compare(first: Path, second: Path) -> Json:
         "second": _summary(b),
         "paired": paired,
         "note": reason,
+        "differs": [key for key in CLAIM if a.result.get(key) != b.result.get(key)],
         "arms": entries,
         "only_first": [name for name in a.arms if name not in b.arms],
         "only_second": [name for name in b.arms if name not in a.arms],
@@ -83,7 +86,8 @@ def comparison(result: Json) -> RenderableType:
         for name in ("first", "second")
         if result[f"only_{name}"]
     ]
-    return Group(*panels, table, *foot, *alone)
+    differs = [Text(f"the runs differ in: {', '.join(result['differs'])}")] if result["differs"] else []
+    return Group(*panels, *differs, table, *foot, *alone)
 
 
 # -------------------------------------------------------------------------------------------------------- reading
@@ -106,9 +110,8 @@ def _read(folder: Path) -> _Run:
 
 def _unlike(a: _Run, b: _Run) -> str:
     """Why equal task ids would not be equal tasks, or empty."""
-    for what, key in (("families", "family"), ("budgets", "budget")):
-        if a.result.get(key) != b.result.get(key):
-            return f"the {what} differ: equal task ids are not the same tasks"
+    if a.result["family"] != b.result["family"]:
+        return "the families differ: equal task ids are not the same tasks"
     options = [run.result.get("spec", {}).get("family", {}).get("options", {}) for run in (a, b)]
     return "" if options[0] == options[1] else "the families' options differ: equal task ids are not the same tasks"
 
@@ -201,5 +204,9 @@ def _panel(name: str, run: Json) -> Panel:
 
 
 def _cell(found: Json, notes: Notes) -> Text:
-    read = spelled(found)
-    return Text(line(found)) if read.value else Text(f"{DASH} {notes.mark(read.reason)}")
+    """The value with its interval below it, or a dash with the letter of the reason."""
+    read = spelled(found, limit=brief)
+    if not read.value:
+        return Text(f"{DASH} {notes.mark(read.reason)}")
+    text = Text(read.value)
+    return text.append(f"\n{read.interval.replace(', ', ',')}", style="dim") if read.interval else text

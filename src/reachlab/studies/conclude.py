@@ -18,6 +18,7 @@ from reachlab.errors import CorruptRun
 from reachlab.measure import Analysis, analyse
 from reachlab.studies.collect import ArmData, collect_arm, study_counts, write_tasks
 from reachlab.studies.context import Context, open_run
+from reachlab.studies.report import write_report
 from reachlab.studies.spec import default_arms
 from reachlab.studies.store import published, read_json, write_json
 
@@ -36,6 +37,7 @@ def conclude(out: Path, command: str = "") -> Json:
     write_tasks(context, data, analysis.hard, out / "tasks.parquet")
     _write_metrics(context, out / "metrics.jsonl")
     write_json(out / "result.json", result)
+    write_report(out, result)
     return result
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from reachlab import FloatArray, Json
 from reachlab.measure import Interval, PassPoint, best_of, bounded_mean, pass_at_k
-from reachlab.studies.plots import COLORS, FRONTIER, GREY, MARKERS, new_figure, save, style
+from reachlab.studies.canvas import COLORS, FRONTIER, GREY, MARKERS, new_figure, save, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +52,9 @@ def arm_curve(rows: Rows, alpha: float) -> list[PassPoint]:
     names = [n for n in next(iter(runs.values()), {}) if all(run.get(n, {}).get("episodes") for run in runs.values())]
     if not names:
         return []
-    attempts, hits = (np.array([[run[n][key] for n in names] for run in runs.values()]) for key in ("episodes", "successes"))
+    attempts, hits = (
+        np.array([[run[name][key] for name in names] for run in runs.values()]) for key in ("episodes", "successes")
+    )
     most = int(attempts.min())
     ks = [*(2**i for i in range(most.bit_length()) if 2**i < most), most]
     values = [np.mean([pass_at_k(n, c, k) for n, c in zip(attempts, hits, strict=True)], axis=0) for k in ks]
@@ -60,7 +62,7 @@ def arm_curve(rows: Rows, alpha: float) -> list[PassPoint]:
 
 
 def base_curve(p0: FloatArray, ks: FloatArray) -> FloatArray:
-    """mean 1-(1-p0)^k."""
+    """Mean over tasks of 1-(1-p0)^k."""
     return np.array([float(best_of(p0, k).mean()) for k in ks.tolist()])
 
 
@@ -74,7 +76,8 @@ def _pass_panel(ax: Axes, title: str, rows: Rows, result: Json) -> None:
     ax.set_axisbelow(True)
     k_acc, alpha = result["thresholds"]["k_acc"], result["thresholds"]["alpha_report"] / 2
     ax.axvline(k_acc, color="#666666", linewidth=1, linestyle=":")
-    ax.annotate(f"k_acc = {k_acc:,}", (k_acc, 1.0), xytext=(4, 0), textcoords="offset points", va="top", fontsize=9.5)
+    ax.annotate(f"k_acc = {k_acc:,}", (k_acc, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 3),
+                textcoords="offset points", ha="center", fontsize=9.5)  # fmt: skip
     if not rows:
         ax.text(0.5, 0.5, "no such tasks", transform=ax.transAxes, ha="center")
         return
@@ -100,7 +103,8 @@ def _base(ax: Axes, rows: Rows, result: Json) -> None:
     ks = np.logspace(0, FARTHEST, 141)
     p0 = {row["task"]: row["p0"] for row in rows}
     if all(value is not None for value in p0.values()) and result["p0"].get("kind") == "exact":
-        ax.plot(ks, base_curve(np.array(list(p0.values())), ks), color=FRONTIER, linewidth=2, label="base·closed (exact)")
+        exact = base_curve(np.array(list(p0.values())), ks)
+        ax.plot(ks, exact, color=FRONTIER, linewidth=2, label="base·closed (exact)")
         return
     known = result["p0"].get("hard") if all(row["hard"] for row in rows) else result["p0"]
     high = ((known or {}).get("ci") or (None, None))[1]
@@ -170,7 +174,7 @@ def _trainings(figure: Any, groups: dict[tuple[str, str, int], list[Json]]) -> N
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=TREATMENTS.get(t, GREY), linestyle="--" if w == "closed" else "-", label=f"{t} trained {w}")
+        Line2D([], [], color=TREATMENTS.get(t, GREY), linestyle="--" if w == "closed" else "-", label=f"{t} in {w}")
         for t, w in dict.fromkeys((t, w) for t, w, _ in groups)
     ]
     if handles:

@@ -32,10 +32,10 @@ from reachlab.studies.reading import (
 )
 
 READING = """\
-- **KL to the closed base** (left and middle, across): nats by which an arm moved from the closed base, mean per episode; \
-logarithmic, and linear near zero so that the untrained base can be shown.
-- **Success** (left and middle, up): mean share of verified episodes. The curve is the most that any reweighting of the \
-closed base reaches at that KL: a closed arm must lie below it, an arm above it got something from the world.
+- **KL to the closed base** (left and middle, across): nats by which an arm moved from the closed base, mean per \
+episode; logarithmic, and linear near zero so that the untrained base can be shown.
+- **Success** (left and middle, up): mean share of verified episodes. The curve is the most that any reweighting of \
+the closed base reaches at that KL: a closed arm must lie below it, an arm above it got something from the world.
 - **Required nats** (right, across): what a closed policy would have to spend for the arm's success on the hard tasks; \
 grey was spent by the weights, blue is the surplus that the world paid, with its interval.
 """
@@ -44,11 +44,13 @@ PASSK = """\
 - **pass@k** (up): mean chance that at least one of k attempts succeeds. The dotted line is the accessibility budget.
 """
 WORDS = """\
-*spent*: KL of the arm to the base on its own episodes; *required*: KL that closed reweighting needs for the same success; \
-*surplus*: required less spent; *equivalent k*: closed attempts that match the arm; *bits gained*: log ratio of live to \
-imagined success; *bits imported*: surprise of the observations to the base on successful episodes; *newly in reach*: \
-least share of the hard tasks brought within reach. Success and bits are means over all tasks, the rest over the hard ones. \
-*Frontier gap*: how far below the frontier the arm's success lies at what it spent."""
+*Spent*: KL of the arm to the base on its own episodes; *required*: KL that closed reweighting needs for the same \
+success; *surplus*: required less spent; *equivalent k*: closed attempts that match the arm; *bits gained*: log ratio \
+of live to imagined success; *bits imported*: surprise of the observations to the base on successful episodes; *newly \
+in reach*: least share of the hard tasks brought within reach. Success and bits are means over all tasks, the rest \
+over the hard ones. *Frontier gap*: how far below the frontier the arm's success lies at what it spent."""
+SCOPE = "Nats and frontier gap over all test tasks; k, success at that k and break-even over the hard ones."
+COUNTS = {"episodes": "episodes", "tokens": "tokens", "tool_calls": "tool calls", "verifier_calls": "verifier calls"}
 
 
 def markdown(result: Json) -> str:
@@ -84,8 +86,7 @@ def _tables(result: Json, notes: Notes) -> list[str]:
     out += [f"Brackets: {percent(result)} intervals; the primary arm, named before the run, is bold. {WORDS}", ""]
     if seen:
         out += ["## Arms on training tasks", "", *_table(seen, SEEN, notes), ""]
-    out += ["## Ledger", "", "Nats and frontier gap over all test tasks; k, success at that k and break-even on the hard ones.", ""]
-    out += [*_table(tests, LEDGER, notes), ""]
+    out += ["## Ledger", "", SCOPE, "", *_table(tests, LEDGER, notes), ""]
     listed = [f"- <sup>{mark}</sup> {_plain(reason)}" for mark, reason in notes.listed()]
     return [*out, *(["Missing:", "", *listed, ""] if listed else [])]
 
@@ -152,8 +153,8 @@ def _cost(result: Json) -> list[str]:
     cost = result.get("cost")
     if not cost:
         return []
-    counts = (("episodes", "episodes"), ("tokens", "tokens"), ("tool_calls", "tool calls"), ("verifier_calls", "verifier calls"))
-    out = ["## Cost", "", "Of evaluation: " + ", ".join(f"{cost[key]:,} {name}" for key, name in counts if key in cost)]
+    counted = ", ".join(f"{cost[key]:,} {name}" for key, name in COUNTS.items() if key in cost)
+    out = ["## Cost", "", f"Of evaluation: {counted}"]
     out[-1] += f", {cost['flops']:.3g} FLOPs" if "flops" in cost else ""
     out[-1] += f", {cost['rollout_seconds']:.1f} s in rollouts." if "rollout_seconds" in cost else "."
     trained = {name: ", ".join(f"{n:,.0f}" for n in each) for name, each in cost.get("training_tokens", {}).items()}

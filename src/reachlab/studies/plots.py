@@ -7,42 +7,20 @@ Not covered: curves over k and over training (``studies.curves``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reachlab import Json
 from reachlab.measure.wording import number
-from reachlab.studies.labels import place
+from reachlab.studies.canvas import COLORS, FRONTIER, GREY, MARKERS, new_figure, place, save, style
 from reachlab.studies.reading import arms, estimate, short, silent, tasks_of
-from reachlab.studies.store import published
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLORS = {
-    "closed": "#333333",
-    "silent": "#56B4E9",
-    "imagined": "#CC79A7",
-    "shuffled": "#E69F00",
-    "live": "#0072B2",
-    "oracle": "#009E73",
-}
-"""By the world an arm is evaluated in (Okabe and Ito's palette: safe for colour-blind readers)."""
-MARKERS = {"base": "o", "sft": "s", "rft": "D", "rl": "^", "distil": "v", "rl-random": "X"}
-GREY, FRONTIER, SPENT, SURPLUS = "#B8B8B8", "#D55E00", "#8C8C8C", "#0072B2"
-STYLE: dict[str, Any] = {
-    "font.size": 10,
-    "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "figure.dpi": 160,
-}
+SPENT, SURPLUS = "#8C8C8C", "#0072B2"
 LINEAR = 0.1
 """Nats below which the axis is linear, so that the base's 0 can be shown."""
 LABELLED = 0.05
@@ -59,32 +37,6 @@ class Dot(NamedTuple):
     y_ends: tuple[float, float]
     offset: float = 0.0
     """Points by which the mark is moved sideways."""
-
-
-@contextmanager
-def style() -> Iterator[None]:
-    """matplotlib's defaults and ours, whatever the user's matplotlibrc says."""
-    import matplotlib
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
-        yield
-
-
-def new_figure(width: float, height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Published whole, without the version stamp that would change its bytes."""
-    with published(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
 def reach(result: Json, path: Path) -> None:
@@ -121,7 +73,7 @@ def _hard(ax: Axes, result: Json) -> None:
     total, hard = tasks_of(result, "test"), result["hard"]["tasks"]
     ax.set_title(f"Hard tasks ({hard:,} of {total:,} test tasks)")
     shown = dots(result, "test")
-    _plane(ax, result.get("frontier_hard", []), result, shown)
+    _plane(ax, result.get("frontier_hard", []), shown)
     if result.get("frontier_hard"):
         ax.text(0.03, 0.97, "no reweighting of the closed\nbase gets up here", transform=ax.transAxes, va="top",
                 color=FRONTIER, style="italic", fontsize=9.5)  # fmt: skip
@@ -133,13 +85,13 @@ def _hard(ax: Axes, result: Json) -> None:
 def _seen(ax: Axes, result: Json) -> None:
     ax.set_title(f"Training tasks ({tasks_of(result, 'train'):,})")
     shown = dots(result, "train")
-    _plane(ax, result.get("frontier_train", []), result, shown)
+    _plane(ax, result.get("frontier_train", []), shown)
     for dot in shown:
         _mark(ax, dot, COLORS["closed"] if dot.arm["evaluated"] == "closed" else GREY)
     _name(ax, shown, shown)
 
 
-def _plane(ax: Axes, frontier: Sequence[Json], result: Json, shown: Sequence[Dot]) -> None:
+def _plane(ax: Axes, frontier: Sequence[Json], shown: Sequence[Dot]) -> None:
     """The axes and the frontier with the region below it, which reweighting alone can reach."""
     most = max([1.0, *(d.x_ends[1] for d in shown), *(p["kl"] for p in frontier)])
     ax.set_xscale("symlog", linthresh=LINEAR, linscale=0.9)
@@ -156,9 +108,8 @@ def _plane(ax: Axes, frontier: Sequence[Json], result: Json, shown: Sequence[Dot
         return
     x = [p["kl"] for p in frontier] + [most * 1.9]
     y = [p["success"] for p in frontier] + [frontier[-1]["success"]]
-    kind = "exact" if result["p0"].get("kind") == "exact" else "upper bound"
     ax.fill_between(x, y, -0.04, color=FRONTIER, alpha=0.08, linewidth=0)
-    ax.plot(x, y, color=FRONTIER, linewidth=1.8, label=f"frontier of closed reweighting ({kind})", zorder=2)
+    ax.plot(x, y, color=FRONTIER, linewidth=1.8, zorder=2)
 
 
 def _dodged(shown: Sequence[Dot]) -> list[Dot]:
@@ -207,7 +158,8 @@ def _paid(ax: Axes, result: Json) -> None:
     rows = [arm for arm in rows if estimate(arm, "spent_hard")["value"] is not None]
     ax.set_xlabel("required nats = spent + surplus")
     if not rows:
-        ax.text(0.5, 0.5, "no arm is above the closed base", transform=ax.transAxes, ha="center")
+        why = "no arm is above the closed base" if result["hard"]["tasks"] else "no hard tasks"
+        ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center")
         ax.set_yticks([])
         return
     for y, arm in enumerate(reversed(rows)):
@@ -217,8 +169,9 @@ def _paid(ax: Axes, result: Json) -> None:
         label.set_fontweight("bold" if arm["primary"] else "normal")
     ax.set_ylim(-0.6, max(len(rows), 3) - 0.1)
     ax.set_xlim(0, 1.05 * max(ax.dataLim.x1, 1e-6))
+    least = " at least" if any(arm["surplus_nats"].get("kind") == "bound" for arm in rows) else ""
     ax.barh([-9], [0], color=SPENT, label="spent: the weights paid")
-    ax.barh([-9], [0], color=SURPLUS, label="surplus: the world paid")
+    ax.barh([-9], [0], color=SURPLUS, label=f"surplus: the world paid{least}")
     ax.legend(loc="upper left", fontsize=9.5, ncols=1, borderaxespad=0.1)
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
@@ -232,18 +185,21 @@ def _bar(ax: Axes, y: int, arm: Json) -> None:
     required = spent + surplus["value"]
     if surplus["value"] > 0:
         ax.barh([y], [surplus["value"]], left=[spent], color=SURPLUS, height=0.5)
-        _inside(ax, spent, y, surplus["value"])
-    _inside(ax, 0.0, y, spent)
+        _inside(ax, spent, y, surplus["value"], SURPLUS)
+    _inside(ax, 0.0, y, spent, SPENT)
     low, high = ends(surplus)
     ax.errorbar([required], [y], xerr=[[surplus["value"] - low], [high - surplus["value"]]], color="black",
                 elinewidth=1.2, capsize=3)  # fmt: skip
 
 
-def _inside(ax: Axes, left: float, y: int, value: float) -> None:
+def _inside(ax: Axes, left: float, y: int, value: float, color: str) -> None:
     """The number at the left end of its part, where the error bar seldom is."""
+    from matplotlib.patheffects import withStroke
+
     if value >= 0.6:
         ax.annotate(number(value), (left, y), xytext=(4, 0), textcoords="offset points", va="center", color="white",
-                    fontsize=9.5, fontweight="bold")  # fmt: skip
+                    fontsize=9.5, fontweight="bold", zorder=6,
+                    path_effects=[withStroke(linewidth=3, foreground=color)])  # fmt: skip
 
 
 def _legend(figure: Figure, result: Json) -> None:
@@ -261,8 +217,23 @@ def _legend(figure: Figure, result: Json) -> None:
     second.append(entry("open: trained in another world", "o", markerfacecolor="white"))
     length = max(len(first), len(second))
     rows = [row + [entry(" ")] * (length - len(row)) for row in (first, second)]
-    kind = "exact" if result["p0"].get("kind") == "exact" else "upper bound"
-    line = Line2D([], [], color=FRONTIER, linewidth=1.8, label=f"frontier: the most any closed reweighting reaches ({kind})")
     figure.legend(handles=[e for pair in zip(*rows, strict=True) for e in pair], ncols=length,
                   loc="outside lower center", fontsize=9.5, handletextpad=0.1, columnspacing=1.2)  # fmt: skip
-    figure.legend(handles=[line], loc="outside upper center", fontsize=9.5)
+    _headline(figure, result)
+
+
+def _headline(figure: Figure, result: Json) -> None:
+    """Above the panels: what the curve is, and the arms that are nowhere because they had no signal."""
+    from matplotlib.lines import Line2D
+
+    kind = "exact" if result["p0"].get("kind") == "exact" else "upper bound"
+    handles = []
+    if any(result.get(key) for key in ("frontier_hard", "frontier_train")):
+        label = f"frontier: the most any closed reweighting reaches ({kind})"
+        handles.append(Line2D([], [], color=FRONTIER, linewidth=1.8, label=label))
+    quiet = [short(arm) for arm in arms(result, "test") if silent(arm)]
+    if quiet:
+        shown = ", ".join(quiet[:4]) + (f" and {len(quiet) - 4} more" if len(quiet) > 4 else "")
+        handles.append(Line2D([], [], linestyle="", label=f"no signal: {shown}"))
+    if handles:
+        figure.legend(handles=handles, loc="outside upper center", fontsize=9.5, ncols=2)

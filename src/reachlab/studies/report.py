@@ -66,7 +66,8 @@ def _metrics(path: Path) -> Rows:
     try:
         return [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]
     except ValueError as error:
-        raise CorruptRun(f"{path} cannot be read ({error}); write it again with: reachlab report {path.parent}") from error
+        again = f"reachlab report {path.parent}"
+        raise CorruptRun(f"{path} cannot be read ({error}); write it again with: {again}") from error
 
 
 def terminal(result: Json) -> RenderableType:
@@ -78,8 +79,8 @@ def terminal(result: Json) -> RenderableType:
     total = max((arm["tasks"] for arm in tests), default=0)
     title = f"Test tasks. success, bits: all {total:,}; the rest: the {hard:,} hard ones"
     wide = _table(f"{title}; {percent(result)} intervals", tests, (*REACH, *MATCH), notes)
-    narrow = [_table(title, tests, REACH, notes), _table(f"In samples and bits; {percent(result)} intervals", tests, MATCH, notes)]
-    parts.append(_Fitting(wide, Group(*narrow)))
+    second = _table(f"In samples and bits; {percent(result)} intervals", tests, MATCH, notes)
+    parts.append(_Fitting(wide, Group(_table(title, tests, REACH, notes), second)))
     if seen:
         parts.append(_table("Training tasks: closed arms should climb the frontier", seen, SEEN, notes))
     parts += [Text(f" {mark}  {reason}", style="dim") for mark, reason in notes.listed()]
@@ -102,7 +103,8 @@ class _Fitting:
 def _verdict(verdict: Json) -> Panel:
     rung = str(verdict["verdict"])
     title = Text(f" {rung} ", style="bold")
-    return Panel(Text(verdict["sentence"]), title=title, title_align="left", border_style=BORDERS.get(rung[:1], "white"))
+    border = BORDERS.get(rung[:1], "white")
+    return Panel(Text(verdict["sentence"]), title=title, title_align="left", border_style=border)
 
 
 def _table(title: str, rows: Sequence[Json], columns: Sequence[Column], notes: Notes) -> Table:

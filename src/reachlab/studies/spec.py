@@ -43,12 +43,12 @@ class Profile:
 
 PROFILES = {
     "smoke": Profile("smoke", 40, 20, 16, 8, 8, 8, 10, 32, chunk_tasks=20, checkpoint_every=2),
-    "default": Profile("default", 160, 80, 16, 40, 16, 16, 80, 64),
-    "full": Profile("full", 400, 200, 32, 80, 32, 16, 200, 128),
+    "default": Profile("default", 160, 80, 16, 80, 8, 16, 80, 64),
+    "full": Profile("full", 400, 200, 32, 240, 16, 16, 200, 128),
 }
 
-RL = LearnerConfig(learning_rate=1e-3, beta=0.01)
-FIT = LearnerConfig(learning_rate=1e-3, beta=0.0)
+RL = LearnerConfig(learning_rate=5e-4, beta=0.01)
+FIT = LearnerConfig(learning_rate=5e-4, beta=0.0)
 
 
 @dataclass(frozen=True, slots=True)

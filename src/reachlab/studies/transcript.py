@@ -22,7 +22,7 @@ from reachlab import CallFormat, Episode, Json, Message, StopReason, TokenKind
 from reachlab.tools.hermes import Hermes
 
 ROLES = {"system": "dim", "user": "bold blue", "assistant": "bold green", "tool": "bold magenta"}
-VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {code: 0xFFFD for code in range(127, 160)}
+VISIBLE = {code: 0x2400 + code if code < 32 else 0xFFFD for code in [*range(9), *range(11, 32), *range(127, 160)]}
 """Control characters as pictures: what a policy writes must not steer the reader's terminal."""
 
 
@@ -103,7 +103,8 @@ def _facts(episode: Episode, answers: Sequence[str]) -> Table:
         if call.problem:
             grid.add_row("malformed call", Text(_shown(call.problem), style="yellow"))
     if episode.scores is not None:
-        grid.add_row("against the base", f"spent {episode.scores.spent:.3g} nats, imported {episode.scores.bits:.3g} bits")
+        scores = episode.scores
+        grid.add_row("against the base", f"spent {scores.spent:.3g} nats, imported {scores.bits:.3g} bits")
     return grid
 
 

@@ -125,7 +125,7 @@ def train(recipe: Recipe, report: Callable[[int, float], None]) -> tuple[LlamaFo
         for part in np.array_split(np.arange(len(batch)), recipe.micro_batches):
             loss = batch_loss(model, [batch[i] for i in part], table_U_V) / len(batch)
             loss.backward()
-            total += float(loss)
+            total += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -1,17 +1,43 @@
-"""Direct labels that do not run into one another: greedy, deterministic placement.
+"""What all pictures share: style, colours, deterministic files, direct labels that do not run into one another.
 
-Not covered: moving what is labelled; where nothing is free the least bad place is taken.
+Labels are placed greedily; where nothing is free the least bad place is taken. Not covered: what is drawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from reachlab.studies.store import published
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.transforms import Bbox
 
+COLORS = {
+    "closed": "#333333",
+    "silent": "#56B4E9",
+    "imagined": "#CC79A7",
+    "shuffled": "#E69F00",
+    "live": "#0072B2",
+    "oracle": "#009E73",
+}
+"""By the world an arm is evaluated in (Okabe and Ito's palette: safe for colour-blind readers)."""
+MARKERS = {"base": "o", "sft": "s", "rft": "D", "rl": "^", "distil": "v", "rl-random": "X"}
+GREY, FRONTIER = "#B8B8B8", "#D55E00"
+STYLE: dict[str, Any] = {
+    "font.size": 10,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "figure.dpi": 160,
+}
 Label = tuple[str, float, float, float, bool]
 """Text, x, y (data), points the mark is moved sideways, bold."""
 Cross = tuple[float, float, tuple[float, float], tuple[float, float], float]
@@ -24,6 +50,33 @@ OFFSETS = [
 """In points, nearest first."""
 RADIUS = 5.0
 """Of a mark, in points."""
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The defaults of matplotlib and ours, whatever the user's matplotlibrc says."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        parameters: Any = matplotlib.rcParams  # its keys are typed one by one
+        parameters.update(STYLE)
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Published whole, without the version stamp that would change its bytes."""
+    with published(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
 def place(ax: Axes, labels: Sequence[Label], crosses: Sequence[Cross]) -> None:
