@@ -12,10 +12,12 @@ Not covered: several processes, models of real size (see the policies issue).
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 
@@ -79,8 +81,6 @@ def _step(policy: HuggingFacePolicy, interaction: Interaction, ids: Sequence[int
 
 def learner_steps(policy: HuggingFacePolicy) -> Callable[[], int]:
     """One update on 256 live episodes, KL to the base included; returns the tokens read."""
-    import copy
-
     student = copy.deepcopy(policy.model)
     learner = Learner(student, policy.model, LearnerConfig(learning_rate=1e-5))
     episodes = rollout(policy, FAMILY, tasks(), World.LIVE, list(range(EPISODES)))
@@ -104,7 +104,7 @@ def measure(repeats: int) -> dict[str, dict[str, float]]:
     step = learner_steps(policy)
     by_session(policy, 0), by_generate(policy, 0), step()  # warm-up
     rows = [
-        (clock(lambda: by_session(policy, r)), clock(lambda: by_generate(policy, r)), clock(step))
+        (clock(partial(by_session, policy, r)), clock(partial(by_generate, policy, r)), clock(step))
         for r in range(1, repeats + 1)
     ]
     tokens = step()

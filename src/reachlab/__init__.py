@@ -425,7 +425,8 @@ class Session(Protocol):
 class Policy(Protocol):
     """Who acts."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def session(self) -> Session: ...
 

@@ -19,7 +19,7 @@ class UnknownName(ReachlabError, LookupError):
     """A name that is not registered."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
-        options = sorted(known)
+        options = sorted(map(str, known))
         close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
         nearest = f" Did you mean {close[0]!r}?" if close else ""
         known_names = ", ".join(options) or "none"

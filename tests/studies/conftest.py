@@ -11,7 +11,7 @@ from reachlab.policies.huggingface import HuggingFacePolicy, tiny
 from reachlab.registry import Spec
 from reachlab.studies import Profile, StudySpec
 
-MICRO = Profile("micro", 10, 10, 16, 2, 4, 8, 2, 8, chunk_tasks=5, checkpoint_every=1)
+MICRO = Profile("micro", 10, 10, 16, 2, 4, 8, 2, 2, 8, chunk_tasks=5, checkpoint_every=1)
 
 
 def micro_spec(seed: int = 0, policy: str = "tiny", seeds: int = 1, **dials: Any) -> StudySpec:

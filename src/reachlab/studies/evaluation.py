@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from reachlab import Arm, Split, World
 from reachlab.envs.core import Interaction
 from reachlab.seeding import derive
@@ -46,4 +48,6 @@ def exact_p0(context: Context, split: Split) -> list[float] | None:
     exact = context.base.exact_success(
         [i.prompt for i in interactions], [t.answers for t in tasks], interactions[0].budget.tokens
     )
+    if not np.isfinite(exact).all():
+        return None  # the base's logits were no numbers; its episodes are faults
     return [min(1.0, float(p)) for p in exact]

@@ -13,6 +13,9 @@ from reachlab.errors import BadValue, CorruptRun, UnknownName
 from reachlab.policies.learner import LearnerConfig
 from reachlab.registry import Spec
 
+ON_POLICY = (Treatment.RL, Treatment.RL_RANDOM)
+"""Treatments that sample their own episodes at each update."""
+
 TASK_BLOCK = 1_000_000
 """Study seed s owns the task seeds from s * TASK_BLOCK: no two studies share a test task."""
 
@@ -32,22 +35,24 @@ class Profile:
     """Tasks per rl update."""
     group_size: int
     """Episodes per task and rl update."""
+    sft_steps: int
+    """Updates of sft: many passes over one gold transcript per task."""
     fit_steps: int
-    """Updates of sft, rft and distil."""
+    """Updates of rft and distil: about one pass over the verified samples; more overfits the training names."""
     fit_batch: int
-    """Transcripts per such update."""
+    """Transcripts per update of sft, rft and distil."""
     chunk_tasks: int = 32
     """Tasks of one unit of work."""
     checkpoint_every: int = 10
 
 
 PROFILES = {
-    "smoke": Profile("smoke", 40, 20, 16, 8, 8, 8, 10, 32, chunk_tasks=20, checkpoint_every=2),
-    "default": Profile("default", 160, 80, 16, 80, 8, 16, 80, 64),
-    "full": Profile("full", 400, 200, 32, 240, 16, 16, 200, 128),
+    "smoke": Profile("smoke", 40, 20, 16, 8, 8, 8, 20, 10, 32, chunk_tasks=20, checkpoint_every=2),
+    "default": Profile("default", 160, 80, 16, 100, 8, 16, 200, 60, 64),
+    "full": Profile("full", 400, 200, 32, 240, 16, 16, 500, 160, 64),
 }
 
-RL = LearnerConfig(learning_rate=5e-4, beta=0.01)
+RL = LearnerConfig(learning_rate=5e-4, beta=0.05)
 FIT = LearnerConfig(learning_rate=5e-4, beta=0.0)
 
 
@@ -76,6 +81,12 @@ class StudySpec:
         count = self.profile.test_tasks if split == "test" else self.profile.train_tasks
         first = self.seed * TASK_BLOCK
         return [family.task(split, first + i) for i in range(count)]
+
+    def updates(self, treatment: Treatment) -> int:
+        """How many updates one training of *treatment* takes."""
+        if treatment in ON_POLICY:
+            return self.profile.steps
+        return self.profile.sft_steps if treatment is Treatment.SFT else self.profile.fit_steps
 
     def to_json(self) -> Json:
         return {**asdict(self), "family": self.family.to_json()}

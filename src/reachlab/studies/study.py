@@ -16,12 +16,13 @@ from pathlib import Path
 
 from reachlab import Arm, Json, Split, Treatment, World
 from reachlab.errors import BadValue, CorruptRun
+from reachlab.registry import Spec
 from reachlab.studies.conclude import conclude
 from reachlab.studies.evaluation import evaluate_job, p0_job
 from reachlab.studies.jobs import Job, Report, execute
-from reachlab.studies.spec import StudySpec, default_arms
+from reachlab.studies.spec import ON_POLICY, StudySpec, default_arms
 from reachlab.studies.store import RunStore, read_json, readable, write_json
-from reachlab.studies.training import ON_POLICY, train_job
+from reachlab.studies.training import train_job
 
 SECONDS_PER_EPISODE = 1 / 1500
 """Rough, for the weights of the progress bar only."""
@@ -41,6 +42,7 @@ def run(
     Raises CorruptRun for an *out* that holds something else. ``workers`` never changes a number.
     """
     out = Path(out)
+    Spec(spec.policy).build("policies")  # a bad name is said before anything is made
     sample_and_learn(spec, out, workers=workers or default_workers(), resume=resume, report=report)
     return conclude(out, command)
 
@@ -111,9 +113,10 @@ def _p0(spec: StudySpec, store: RunStore, split: Split) -> Job:
 def _training(spec: StudySpec, store: RunStore, treatment: Treatment, world: World, index: int) -> Job:
     sizes = spec.profile
     sampled = sizes.steps * sizes.groups * sizes.group_size
-    on_policy = treatment in ON_POLICY
-    fitted = 0 if on_policy else sizes.fit_steps * sizes.fit_batch
-    weight = (3 * sampled if on_policy else sampled) * SECONDS_PER_EPISODE + fitted * SECONDS_PER_EPISODE
+    updates, on_policy = spec.updates(treatment), treatment in ON_POLICY
+    learned = updates * (sizes.groups * sizes.group_size if on_policy else sizes.fit_batch)
+    drawn = 0 if treatment is Treatment.SFT else sampled
+    weight = (drawn + 3 * learned) * SECONDS_PER_EPISODE
     out = store.policy(treatment, world, index)
     teacher = (_name(Treatment.RL, world, index),) if treatment is Treatment.DISTIL else ()
     return Job(
@@ -124,7 +127,7 @@ def _training(spec: StudySpec, store: RunStore, treatment: Treatment, world: Wor
         weight=weight,
         priority=3 if (treatment, world) == (Treatment.RL, World.LIVE) else 2,
         log=out.with_name(f"{out.name}.unfinished") / "metrics.jsonl",
-        steps=sizes.steps if on_policy else sizes.fit_steps,
+        steps=updates,
     )
 
 

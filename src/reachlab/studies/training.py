@@ -21,10 +21,8 @@ from reachlab.policies.huggingface import HuggingFacePolicy
 from reachlab.policies.learner import Learner, Update
 from reachlab.studies.context import Context, open_run
 from reachlab.studies.sources import TrainingBatch, source_of, training_seed
+from reachlab.studies.spec import ON_POLICY
 from reachlab.studies.store import publish_folder, write_json
-
-ON_POLICY = (Treatment.RL, Treatment.RL_RANDOM)
-
 
 def train_job(root: Path, treatment: Treatment, world: World, index: int) -> None:
     """Train the index-th run of a treatment and publish it. The job of the study's graph."""
@@ -38,8 +36,7 @@ def work_folder(context: Context, treatment: Treatment, world: World, index: int
 
 
 def train(context: Context, treatment: Treatment, world: World, index: int) -> None:
-    sizes = context.spec.profile
-    steps = sizes.steps if treatment in ON_POLICY else sizes.fit_steps
+    sizes, steps = context.spec.profile, context.spec.updates(treatment)
     work = work_folder(context, treatment, world, index)
     work.mkdir(parents=True, exist_ok=True)
     student = context.copy_of_base()
@@ -55,7 +52,7 @@ def train(context: Context, treatment: Treatment, world: World, index: int) -> N
             trouble = str(error)
             break
         progress["step"] = step + 1
-        progress["tokens"] += sum(e.cost.tokens for e in batch.episodes)
+        progress["tokens"] += sum(e.cost.tokens for e in batch.episodes) + (update.tokens if update else 0)
         _log(work, step, batch, update)
         if (step + 1) % sizes.checkpoint_every == 0 and step + 1 < steps:
             _checkpoint(work, learner, progress)
