@@ -24,8 +24,9 @@ import torch
 from reachlab import Task, World
 from reachlab.envs.core import Interaction
 from reachlab.envs.lexicon import Lexicon
+from reachlab.policies.config import LearnerConfig
 from reachlab.policies.huggingface import HuggingFacePolicy, tiny
-from reachlab.policies.learner import Learner, LearnerConfig
+from reachlab.policies.learner import Learner
 from reachlab.studies.rollout import rollout
 
 EPISODES = 256

@@ -12,8 +12,9 @@ import torch
 from reachlab import ActRequest, Message, Prompt, TokenKind, Transcript
 from reachlab.errors import BadValue, PolicyFault
 from reachlab.policies.advantages import advantages, mixed
+from reachlab.policies.config import LearnerConfig
 from reachlab.policies.huggingface import HuggingFacePolicy
-from reachlab.policies.learner import Learner, LearnerConfig
+from reachlab.policies.learner import Learner
 from reachlab.policies.scoring import imported_bits
 
 PROMPT = Prompt((Message("user", "What is rami's code? Length: 1. Reply with the code only."),))

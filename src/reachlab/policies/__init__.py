@@ -8,7 +8,7 @@ chat          prompts and suffixes by a tokenizer's own template; ids only appen
 scoring       teacher-forced log-probabilities, spent nats, imported bits
 enumeration   exact closed-book p0
 advantages    of grouped rewards
-learner       the one learner
+learner       the one learner; ``config`` its settings
 ============  ================================================================================
 
 Policies share only the contracts with environments: learners consume transcripts, sessions take prompts.

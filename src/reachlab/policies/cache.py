@@ -17,8 +17,8 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-GROWTH = 32
-"""Columns added when a buffer is full."""
+GROWTH = 12
+"""Columns added when a buffer is full: a call or a short answer. More would hold memory that most rows never use."""
 
 
 class GrowingLayer(DynamicLayer):

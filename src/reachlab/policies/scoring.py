@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from reachlab import TokenKind, Transcript
 
-CHUNK_TOKENS = 8192
+CHUNK_TOKENS = 4096
 """Tokens of one forward pass, padding included."""
 
 

@@ -51,7 +51,7 @@ def conclude_again(out: Path) -> Json:
 
 def _expected(context: Context) -> list[Path]:
     sizes = context.spec.profile
-    paths = [context.store.p0("test"), context.store.p0("train")]
+    paths = [context.store.base, context.store.p0("test"), context.store.p0("train")]
     for arm in default_arms():
         chunks = -(-(sizes.test_tasks if arm.split == "test" else sizes.train_tasks) // sizes.chunk_tasks)
         seeds = 1 if arm.training is None else context.spec.seeds
@@ -70,7 +70,7 @@ def _result(context: Context, data: Sequence[ArmData], analysis: Analysis, comma
         "spec": spec.to_json(),
         "seeds": {"study": spec.seed, "training_runs": spec.seeds},
         "family": {"name": family.name, "version": family.version, "mechanism": family.mechanism},
-        "base": {"policy": spec.policy, "parameters": sum(p.numel() for p in context.base.model.parameters())},
+        "base": read_json(context.store.base),
         "decoder": {"temperature": 1.0, "top_k": None, "top_p": None},
         "verifier": {"name": type(task.verifier).__name__, "exact": task.verifier.exact},
         "budget": {"live": asdict(budget), "closed": asdict(budget.closed())},
@@ -83,7 +83,7 @@ def _cost(context: Context, data: Sequence[ArmData]) -> Json:
     """The bill of the evaluation, and the tokens of every training. Seconds are of wall time in rollouts."""
     total = {name: sum(d.totals[name] for d in data) for name in data[0].totals}
     tokens = sum(total[f"cost_{part}"] for part in ("prompt", "policy", "observation"))
-    parameters = sum(p.numel() for p in context.base.model.parameters())
+    parameters = read_json(context.store.base)["parameters"]
     return {
         "episodes": int(total["episodes"]),
         "tokens": int(tokens),

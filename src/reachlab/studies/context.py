@@ -1,5 +1,7 @@
 """What every job of a study needs, rebuilt in each process from the run directory's spec and cached there.
 
+Only what samples or learns loads torch: reading a finished run does not.
+
 Not covered: policies that are no Hugging Face models (they come with the policies issue).
 """
 
@@ -9,12 +11,15 @@ import copy
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reachlab import Arm, Family, Split, Task, Treatment, World
-from reachlab.policies.huggingface import HuggingFacePolicy, load
 from reachlab.registry import Spec
 from reachlab.studies.spec import StudySpec
 from reachlab.studies.store import RunStore, read_json
+
+if TYPE_CHECKING:
+    from reachlab.policies.huggingface import HuggingFacePolicy
 
 
 @dataclass(eq=False)
@@ -63,6 +68,8 @@ class Context:
 
 @lru_cache(maxsize=2)
 def _weights(path: Path) -> HuggingFacePolicy:
+    from reachlab.policies.huggingface import load
+
     return load(str(path))
 
 

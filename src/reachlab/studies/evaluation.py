@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reachlab import Arm, Split, World
+from reachlab import Arm, Split, ToolResult, World
 from reachlab.envs.core import Interaction
 from reachlab.seeding import derive
 from reachlab.studies.context import Context, open_run
@@ -31,6 +31,25 @@ def evaluate_job(root: Path, arm: Arm, index: int, chunk: int) -> None:
     seeds = [derive(context.spec.seed, "episode", arm.name, index, t.seed, i % count) for i, t in enumerate(repeated)]
     episodes = sample(context, policy, repeated, arm.evaluated, seeds)
     write_episodes(out, score_episodes(policy, context.base, episodes))
+
+
+def base_job(root: Path) -> None:
+    """Load the base, try its chat template, and publish what the result says about it.
+
+    The first job of a study: a bad name or an unusable template is said before anything is sampled.
+    """
+    context = open_run(root)
+    base = context.base
+    base.template.suffix((ToolResult("a result"),))
+    write_json(
+        context.store.base,
+        {
+            "policy": context.spec.policy,
+            "architecture": type(base.model).__name__,
+            "parameters": sum(p.numel() for p in base.model.parameters()),
+            "vocabulary": len(base.tokenizer),
+        },
+    )
 
 
 def p0_job(root: Path, split: Split) -> None:

@@ -7,6 +7,7 @@ Not covered: several machines.
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing as mp
 import os
 import signal
@@ -15,8 +16,21 @@ from collections.abc import Callable, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function by ``module:name`` and its arguments, imported where it runs: laying out jobs loads no torch."""
+
+    path: str
+    arguments: tuple[Any, ...]
+
+    def __call__(self) -> None:
+        module, _, name = self.path.partition(":")
+        getattr(importlib.import_module(module), name)(*self.arguments)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from reachlab import Arm, Family, Json, Split, Task, Thresholds, Treatment, World
 from reachlab.errors import BadValue, CorruptRun, UnknownName
-from reachlab.policies.learner import LearnerConfig
+from reachlab.policies.config import LearnerConfig
 from reachlab.registry import Spec
 
 ON_POLICY = (Treatment.RL, Treatment.RL_RANDOM)

@@ -3,6 +3,7 @@
 ::
 
     RUN/spec.json                      what was asked for
+    RUN/base.json                      what the base is
     RUN/p0/<split>.json                exact closed-book p0 of the base
     RUN/policies/<treatment>-<world>-<seed>/   trained weights, metrics.jsonl, status.json
     RUN/episodes/<arm>/<seed>-<chunk>.parquet  episodes, append-only
@@ -53,6 +54,10 @@ class RunStore:
 
     def policy(self, treatment: Treatment, world: World, seed: int) -> Path:
         return self.root / "policies" / f"{treatment}-{world}-{seed}"
+
+    @property
+    def base(self) -> Path:
+        return self.root / "base.json"
 
     def p0(self, split: Split) -> Path:
         return self.root / "p0" / f"{split}.json"

@@ -9,21 +9,22 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import warnings
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from reachlab import Arm, Json, Split, Treatment, World
-from reachlab.errors import BadValue, CorruptRun
-from reachlab.registry import Spec
+from reachlab.errors import BadValue, CorruptRun, ReachlabError
 from reachlab.studies.conclude import conclude
-from reachlab.studies.evaluation import evaluate_job, p0_job
-from reachlab.studies.jobs import Job, Report, execute
+from reachlab.studies.jobs import Call, Job, Report, execute
 from reachlab.studies.spec import ON_POLICY, StudySpec, default_arms
 from reachlab.studies.store import RunStore, read_json, readable, write_json
-from reachlab.studies.training import train_job
 
+JOBS = "reachlab.studies"
+BASE = "base"
+"""The job that every other one needs."""
 SECONDS_PER_EPISODE = 1 / 1500
 """Rough, for the weights of the progress bar only."""
 
@@ -42,7 +43,6 @@ def run(
     Raises CorruptRun for an *out* that holds something else. ``workers`` never changes a number.
     """
     out = Path(out)
-    Spec(spec.policy).build("policies")  # a bad name is said before anything is made
     sample_and_learn(spec, out, workers=workers or default_workers(), resume=resume, report=report)
     return conclude(out, command)
 
@@ -54,10 +54,11 @@ def train_one(
     if treatment is Treatment.BASE:
         raise BadValue("treatment", "base", "a treatment that trains: rl, rl-random, sft, rft, distil")
     store = prepare(spec, Path(out), resume)
-    jobs = [_training(spec, store, treatment, world, 0)]
+    jobs = [_base(store), _training(spec, store, treatment, world, 0)]
     if treatment is Treatment.DISTIL:
         jobs.append(_training(spec, store, Treatment.RL, world, 0))
-    execute(jobs, 1, report)
+    with _nothing_left_of_a_bad_start(store):
+        execute(jobs, 1, report)
     return {"weights": str(store.policy(treatment, world, 0)), **store.status(treatment, world, 0)}
 
 
@@ -83,7 +84,7 @@ def lay_out(spec: StudySpec, store: RunStore, arms: Sequence[Arm] | None = None)
     """Every job of the study; those that are done already are skipped when executed."""
     arms = default_arms() if arms is None else list(arms)
     trainings = dict.fromkeys(a.training for a in arms if a.training is not None)
-    jobs = [_p0(spec, store, "test"), _p0(spec, store, "train")]
+    jobs = [_base(store), _p0(spec, store, "test"), _p0(spec, store, "train")]
     for treatment, world in trainings:
         jobs += [_training(spec, store, treatment, world, index) for index in range(spec.seeds)]
     for arm in arms:
@@ -95,7 +96,8 @@ def lay_out(spec: StudySpec, store: RunStore, arms: Sequence[Arm] | None = None)
 def sample_and_learn(spec: StudySpec, out: Path, *, workers: int, resume: bool, report: Report) -> RunStore:
     """Everything that takes long: after it the run directory holds all episodes."""
     store = prepare(spec, out, resume)
-    execute(lay_out(spec, store), workers, report)
+    with _nothing_left_of_a_bad_start(store):
+        execute(lay_out(spec, store), workers, report)
     return store
 
 
@@ -104,10 +106,14 @@ def default_workers() -> int:
     return min(2, len(os.sched_getaffinity(0)))
 
 
+def _base(store: RunStore) -> Job:
+    return Job(BASE, store.base, Call(f"{JOBS}.evaluation:base_job", (store.root,)), priority=9)
+
+
 def _p0(spec: StudySpec, store: RunStore, split: Split) -> Job:
     count = spec.profile.test_tasks if split == "test" else spec.profile.train_tasks
-    job = partial(p0_job, store.root, split)
-    return Job(f"p0 {split}", store.p0(split), job, weight=0.01 * count, priority=1)
+    job = Call(f"{JOBS}.evaluation:p0_job", (store.root, split))
+    return Job(f"p0 {split}", store.p0(split), job, needs=(BASE,), weight=0.01 * count, priority=1)
 
 
 def _training(spec: StudySpec, store: RunStore, treatment: Treatment, world: World, index: int) -> Job:
@@ -122,8 +128,8 @@ def _training(spec: StudySpec, store: RunStore, treatment: Treatment, world: Wor
     return Job(
         _name(treatment, world, index),
         out,
-        partial(train_job, store.root, treatment, world, index),
-        needs=teacher,
+        Call(f"{JOBS}.training:train_job", (store.root, treatment, world, index)),
+        needs=(BASE, *teacher),
         weight=weight,
         priority=3 if (treatment, world) == (Treatment.RL, World.LIVE) else 2,
         log=out.with_name(f"{out.name}.unfinished") / "metrics.jsonl",
@@ -133,7 +139,7 @@ def _training(spec: StudySpec, store: RunStore, treatment: Treatment, world: Wor
 
 def _evaluation(spec: StudySpec, store: RunStore, arm: Arm, index: int) -> list[Job]:
     count = spec.profile.test_tasks if arm.split == "test" else spec.profile.train_tasks
-    needs = () if arm.training is None else (_name(*arm.training, index),)
+    needs = (BASE,) if arm.training is None else (_name(*arm.training, index),)
     jobs = []
     for chunk in range(math.ceil(count / spec.profile.chunk_tasks)):
         tasks = min(spec.profile.chunk_tasks, count - chunk * spec.profile.chunk_tasks)
@@ -141,7 +147,7 @@ def _evaluation(spec: StudySpec, store: RunStore, arm: Arm, index: int) -> list[
             Job(
                 f"{arm.name} #{index} chunk {chunk}",
                 store.episodes(arm, index, chunk),
-                partial(evaluate_job, store.root, arm, index, chunk),
+                Call(f"{JOBS}.evaluation:evaluate_job", (store.root, arm, index, chunk)),
                 needs=needs,
                 weight=tasks * spec.profile.episodes * SECONDS_PER_EPISODE,
             )
@@ -151,6 +157,17 @@ def _evaluation(spec: StudySpec, store: RunStore, arm: Arm, index: int) -> list[
 
 def _name(treatment: Treatment, world: World, index: int) -> str:
     return f"train {treatment}·{world} #{index}"
+
+
+@contextmanager
+def _nothing_left_of_a_bad_start(store: RunStore) -> Iterator[None]:
+    """A spec that cannot even load its base leaves no run directory behind."""
+    try:
+        yield
+    except ReachlabError:
+        if [p.name for p in store.root.iterdir()] == ["spec.json"]:
+            shutil.rmtree(store.root)
+        raise
 
 
 def _set_aside_broken(out: Path) -> None:
