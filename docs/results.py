@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ARMS = ("base·closed", "base·live", "base·oracle", "rl·live", "rl·live→closed", "rl·live→shuffled", "sft·closed (train)")
+ARMS = (
+    "base·closed", "base·live", "base·oracle", "rl·live", "rl·live→closed", "rl·live→silent", "rl·live→imagined",
+    "rl·live→shuffled", "distil·live→closed", "base·closed (train)", "sft·closed (train)", "rl·closed (train)",
+)  # fmt: skip
 COLUMNS = ("success", "success_hard", "spent_nats", "required_nats", "surplus_nats")
 
 

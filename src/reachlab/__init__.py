@@ -55,6 +55,9 @@ class World(StrEnum):
         return self not in (World.CLOSED, World.ORACLE)
 
 
+SUCCESS = 0.5
+"""The least reward that counts as a success where a count is needed."""
+
 NO_INFORMATION_WORLDS = (World.CLOSED, World.SILENT, World.IMAGINED, World.SHUFFLED)
 """Worlds in which nothing about the task's hidden facts is observed. Creation must beat the base in each."""
 
@@ -507,6 +510,11 @@ class Episode:
     transcript: Transcript
     seconds: float = 0.0
     scores: Scores | None = None
+
+    @property
+    def success(self) -> bool:
+        """Verified: a reward of at least ``SUCCESS``. Faults never are."""
+        return self.reward >= SUCCESS and not self.stop.is_fault
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,3 +58,26 @@ ENDS_DIFFERENTLY = QWEN_STYLE.replace("{{ message.content }}<|im_end|>", "{{ mes
 def test_a_template_that_rewrites_the_past_is_refused(template: str, said: str) -> None:
     with pytest.raises(TemplateError, match=said):
         ChatTemplate(qwen_tokenizer(template)).suffix((ToolResult("x"),))
+
+
+IGNORES_TOOLS = QWEN_STYLE.replace("{%- if tools %}", "{%- if false %}")
+SKIPS_RESULTS = QWEN_STYLE.replace('{{ "\\n<tool_response>\\n" + message.content + "\\n</tool_response>" }}', "")
+RAISES = QWEN_STYLE.replace("{%- if message.role == 'tool' %}", "{%- if message.role == 'tool' %}{{ raise_exception('no') }}")
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [(IGNORES_TOOLS, "ignores tools"), (SKIPS_RESULTS, "leaves out the tool's results"), (RAISES, "refuses .*tool")],
+)
+def test_a_template_that_cannot_carry_tools_is_said_at_once(template: str, said: str) -> None:
+    prompt = Prompt((Message("user", "q"),), ({"type": "function", "function": {"name": "search"}},))
+    with pytest.raises(TemplateError, match=said):
+        ChatTemplate(qwen_tokenizer(template)).check(prompt)
+    ChatTemplate(qwen_tokenizer()).check(prompt)
+
+
+def test_observations_reach_up_to_the_token_that_an_imagined_one_stops_at(qwen: HuggingFacePolicy) -> None:
+    kinds = kinds_by_text(qwen.template, (ToolResult("one"), ToolResult("two")))
+    observed = "".join(text for text, kind in kinds if kind == TokenKind.OBSERVATION)
+    assert observed == "one\n</tool_response>two\n</tool_response>"
+    assert qwen.template.decode([qwen.template.observation_stop]) == "</tool_response>"

@@ -67,3 +67,27 @@ def test_every_length_has_chance_success(base: HuggingFacePolicy) -> None:
         each = base.exact_success([prompt] * len(codes), [[c] for c in codes], 24)
         assert 0.9 < each.sum() <= 1.0
         assert each.max() < 2 / len(codes)
+
+
+def test_a_space_that_only_shows_inside_a_text_is_counted(qwen: HuggingFacePolicy) -> None:
+    """Sentencepiece style: the decoder strips a leading space, so '7' is said by both '7' and '▁7'."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    letters = ["<s>", "a", "7", "▁7", "▁"]
+    tokenizer = Tokenizer(models.BPE({t: i for i, t in enumerate(letters)}, merges=[("▁", "7")]))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<s>")
+    ways = enumeration.Tokenisations(fast).of("7")
+    assert {fast.decode(list(way)) for way in ways} == {"7"}
+    assert (2,) in ways and (3,) in ways
+
+
+def test_ids_past_the_tokenizer_make_p0_not_enumerable(base: HuggingFacePolicy, qwen: HuggingFacePolicy) -> None:
+    import copy
+
+    assert base.enumerable
+    wide = copy.deepcopy(base.model)
+    wide.resize_token_embeddings(len(base.tokenizer) + 8, mean_resizing=False)
+    assert not base.with_model(wide, "wide").enumerable

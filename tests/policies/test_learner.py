@@ -173,3 +173,18 @@ def test_imported_bits_of_a_known_observation(base: HuggingFacePolicy) -> None:
 
 
 TOOLS = ({"type": "function", "function": {"name": "search", "description": "", "parameters": {}}},)
+
+
+def test_scores_that_are_no_numbers_are_faults_not_zero_nats(base: HuggingFacePolicy) -> None:
+    from reachlab import StopReason, World
+    from reachlab.envs.lexicon import Lexicon
+    from reachlab.studies.rollout import rollout
+    from reachlab.studies.scoring import score_episodes
+
+    broken = student_of(base)
+    with torch.no_grad():
+        broken.model.get_output_embeddings().weight.fill_(float("nan"))
+    family = Lexicon()
+    episodes = rollout(base, family, [family.task("test", 0)], World.CLOSED, [0])
+    [scored] = score_episodes(base, broken, episodes)
+    assert scored.stop is StopReason.FAULT and scored.reward == 0 and not scored.success

@@ -143,10 +143,10 @@ def test_broken_files_are_set_aside_and_made_again(tmp_path: Path) -> None:
     before = run(micro_spec(), out, workers=1)
     chunk = RunStore(out).episodes(Arm(Treatment.BASE, None, World.LIVE), 0, 1)
     chunk.write_bytes(chunk.read_bytes()[:100])
-    with pytest.warns(UserWarning, match="sampled again"):
+    with pytest.warns(UserWarning, match="made again"):
         after = run(micro_spec(), out, workers=1, resume=True)
     assert without_costs(after) == without_costs(before)
-    assert chunk.with_suffix(".corrupt").exists() and len(read_episodes(chunk)) == 80
+    assert chunk.with_name(f"{chunk.name}.corrupt").exists() and len(read_episodes(chunk)) == 80
     (out / "spec.json").write_text("{")
     with pytest.raises(CorruptRun, match="spec.json"):
         run(micro_spec(), out, workers=1, resume=True)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from jinja2.exceptions import TemplateError as TemplateProblem
 from transformers import PreTrainedTokenizerBase
 
 from reachlab import Message, Prompt, TokenKind, ToolResult, Transcript
@@ -50,16 +51,22 @@ class ChatTemplate:
         contents = [r.text for r in results]
         text = self._after_turn(contents)
         encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        spans = _spans(self._after_turn([WRITTEN] * len(contents)).split(WRITTEN), contents, text)
-        kinds = []
-        ends_due = {end for _, end in spans}
-        for start, end in encoded["offset_mapping"]:
-            inside = any(start < stop and end > begin for begin, stop in spans)
-            ending = next((e for e in ends_due if start >= e or (start < e < end)), None) if not inside else None
-            if ending is not None:
-                ends_due.discard(ending)
-            kinds.append(TokenKind.OBSERVATION if inside or ending is not None else TokenKind.TEMPLATE)
-        return Suffix(tuple(encoded["input_ids"]), tuple(map(int, kinds)))
+        frame = self._after_turn([WRITTEN] * len(contents)).split(WRITTEN)
+        if len(frame) != len(contents) + 1:
+            raise TemplateError("the chat template leaves out the tool's results; use one that renders the role 'tool'")
+        spans = _spans(frame, contents, text)
+        return Suffix(tuple(encoded["input_ids"]), self._kinds(encoded["input_ids"], encoded["offset_mapping"], spans))
+
+    def _kinds(self, ids: Sequence[int], offsets: Sequence[tuple[int, int]], spans: list[tuple[int, int]]) -> tuple[int, ...]:
+        """Observation: each content, and what follows it up to the token that ends an imagined one."""
+        kinds = [int(TokenKind.TEMPLATE)] * len(ids)
+        for begin, end in spans:
+            inside = [i for i, (start, stop) in enumerate(offsets) if start < end and stop > begin]
+            after = next((i for i, (start, _) in enumerate(offsets) if start >= end), len(ids))
+            last = next((i for i in range(after, len(ids)) if ids[i] == self.observation_stop), after)
+            for i in (*inside, *range(after, min(last + 1, len(ids)))):
+                kinds[i] = int(TokenKind.OBSERVATION)
+        return tuple(kinds)
 
     def _imagined_prefix(self, results: tuple[ToolResult, ...]) -> tuple[int, ...]:
         """What follows the end-of-sequence token up to where the content of the next result begins."""
@@ -81,7 +88,7 @@ class ChatTemplate:
         """The text of *ids*, special tokens included."""
         return str(self.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
 
-    @property
+    @cached_property
     def observation_stop(self) -> int:
         """The token that ends an observation: the first added token after its content, else the first token."""
         text = self._after_turn([WRITTEN])
@@ -105,11 +112,22 @@ class ChatTemplate:
             raise TemplateError(f"the chat template ends a turn with {tail[:20]!r}, not with the tokenizer's {end!r}")
         return tail[len(end) :]
 
+    def check(self, prompt: Prompt) -> None:
+        """Raises TemplateError where the template cannot carry an episode with tools: said before anything runs."""
+        if prompt.tools and self.prompt_text(prompt) == self._render(prompt.messages, ()):
+            raise TemplateError("the chat template ignores tools: the model would never see that it may call them")
+        self.suffix((ToolResult("a result"), ToolResult("another")))
+
     def _render(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> str:
-        text = self.tokenizer.apply_chat_template(
-            [m._asdict() for m in messages], tools=list(tools) or None, add_generation_prompt=True, tokenize=False
-        )
-        return str(text)
+        plain = [m._asdict() for m in messages]
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(
+                    plain, tools=list(tools) or None, add_generation_prompt=True, tokenize=False
+                )
+            )
+        except TemplateProblem as error:
+            raise TemplateError(f"the chat template refuses {[m.role for m in messages]}: {error}") from error
 
 
 def prompt_key(prompt: Prompt) -> str:

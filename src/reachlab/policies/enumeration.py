@@ -22,32 +22,48 @@ MOST_SEQUENCES = 20_000
 
 
 class Tokenisations:
-    """Every token sequence that decodes to a given text."""
+    """Every token sequence that decodes to a given text.
+
+    Some decoders strip what a token carries at the start of a text (the space of ``_7``), so the first piece is read
+    off alone and every later one beside an anchor.
+    """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
         anchor = tokenizer.encode("a", add_special_tokens=False)
-        lead = str(tokenizer.decode(anchor, clean_up_tokenization_spaces=False))
-        both = tokenizer.batch_decode([[*anchor, i] for i in range(len(tokenizer))], clean_up_tokenization_spaces=False)
-        self._by_piece: dict[str, list[int]] = {}
-        for token, text in enumerate(both):
-            piece = text[len(lead) :]
-            if text.startswith(lead) and piece and "�" not in piece:
-                self._by_piece.setdefault(piece, []).append(token)
-        self._longest = max(map(len, self._by_piece))
+        lead = self._decode([anchor])[0]
+        count = len(tokenizer)
+        alone = self._decode([[i] for i in range(count)])
+        beside = self._decode([[*anchor, i] for i in range(count)])
+        later = [text[len(lead) :] if text.startswith(lead) else "" for text in beside]
+        self.silent = [i for i in range(count) if not alone[i] or not later[i]]
+        """Ids that decode to nothing: answers could hold any number of them, so no enumeration is exact."""
+        self._first, self._later = _by_piece(alone), _by_piece(later)
+        self._longest = max(map(len, (*self._first, *self._later)))
 
     def of(self, text: str) -> list[tuple[int, ...]]:
         """All sequences, checked by decoding. Raises BadValue past ``MOST_SEQUENCES``."""
         ways: list[list[tuple[int, ...]]] = [[()], *([] for _ in text)]
         for end in range(1, len(text) + 1):
             for start in range(max(0, end - self._longest), end):
-                for token in self._by_piece.get(text[start:end], ()):
+                for token in (self._later if start else self._first).get(text[start:end], ()):
                     ways[end] += [(*head, token) for head in ways[start]]
             if len(ways[end]) > MOST_SEQUENCES:
                 raise BadValue(f"tokenisations of {text!r}", f"over {MOST_SEQUENCES}", "fewer; let p0 be sampled")
-        found = ways[-1]
-        decoded = self._tokenizer.batch_decode([list(w) for w in found], clean_up_tokenization_spaces=False)
-        return [way for way, back in zip(found, decoded, strict=True) if back == text]
+        back = self._decode([list(way) for way in ways[-1]])
+        return [way for way, said in zip(ways[-1], back, strict=True) if said == text]
+
+    def _decode(self, ids: list[list[int]]) -> list[str]:
+        return [str(t) for t in self._tokenizer.batch_decode(ids, clean_up_tokenization_spaces=False)]
+
+
+def _by_piece(texts: Sequence[str]) -> dict[str, list[int]]:
+    """Ids by what they decode to; parts of a character (decoded to U+FFFD) are left out."""
+    pieces: dict[str, list[int]] = {}
+    for token, text in enumerate(texts):
+        if text and "\ufffd" not in text:
+            pieces.setdefault(text, []).append(token)
+    return pieces
 
 
 @torch.inference_mode()

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import transformers
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab import ActRequest, Prompt, ToolResult, Transcript
@@ -86,6 +87,12 @@ class HuggingFacePolicy:
     def score(self, base: HuggingFacePolicy, transcripts: Sequence[Transcript]) -> list[TokenScores]:
         return score(self.model, base.model, transcripts)
 
+    @property
+    def enumerable(self) -> bool:
+        """Whether accepted answers can be enumerated: every id the model may sample decodes to some text."""
+        known = self.model.config.get_text_config().vocab_size <= len(self.tokenizer)
+        return known and not self.tokenisations.silent
+
     def exact_success(self, prompts: Sequence[Prompt], answers: Sequence[Sequence[str]], max_tokens: int) -> np.ndarray:
         """(N,) exact closed-book probability of an accepted answer; see ``enumeration``."""
         ids = [self.template.prompt_ids(p) for p in prompts]
@@ -93,15 +100,14 @@ class HuggingFacePolicy:
 
 
 def load(path: str) -> HuggingFacePolicy:
-    """A model by folder or hub name, in float32 on the CPU, bfloat16 on CUDA."""
-    cuda = torch.cuda.is_available()
+    """A model by folder or hub name, in float32: small updates of trained weights would round away in less."""
     transformers.utils.logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.bfloat16 if cuda else torch.float32)
-    except (OSError, ValueError) as error:
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+    except (OSError, ValueError, SafetensorError) as error:
         raise BadValue("policy", path, f"a folder or hub name of a causal language model ({_first_line(error)})") from error
-    return HuggingFacePolicy(str(path), on_device(model, "cuda" if cuda else "cpu"), tokenizer)
+    return HuggingFacePolicy(str(path), on_device(model, "cuda" if torch.cuda.is_available() else "cpu"), tokenizer)
 
 
 def on_device(model: PreTrainedModel, device: str | torch.device) -> PreTrainedModel:

@@ -24,7 +24,7 @@ from transformers import PreTrainedModel
 from reachlab import TokenKind, Transcript
 from reachlab.errors import PolicyFault
 from reachlab.policies.config import LearnerConfig
-from reachlab.policies.scoring import Batch, batches, logprobs
+from reachlab.policies.scoring import Batch, batches, logprobs, token_kl
 
 @dataclass(frozen=True, slots=True)
 class Update:
@@ -84,7 +84,7 @@ class Learner:
         with torch.no_grad():
             base_N_V = logprobs(self.base, batch)
         if self.config.estimator == "exact":
-            return (new_N_V.exp() * (new_N_V - base_N_V)).nan_to_num(0.0).sum(-1)
+            return token_kl(new_N_V, base_N_V)
         ids_N = batch.wanted.ids_N
         ratio_N = base_N_V.gather(1, ids_N[:, None])[:, 0] - chosen_N
         return ratio_N.exp() - 1 - ratio_N

@@ -87,6 +87,12 @@ def logprobs(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     return torch.log_softmax(logits_N_V.float(), dim=-1)
 
 
+def token_kl(policy_N_V: torch.Tensor, base_N_V: torch.Tensor) -> torch.Tensor:
+    """(N,) KL(pi, pi0) in nats over the full vocabulary. Tokens that pi excludes add 0; NaN and infinity stay."""
+    terms_N_V = policy_N_V.exp() * (policy_N_V - base_N_V)
+    return torch.where(torch.isneginf(policy_N_V), 0.0, terms_N_V).sum(-1)
+
+
 @dataclass(frozen=True, slots=True)
 class TokenScores:
     """Per token of one transcript, (T,), nats; 0 where the kind was not asked for."""
@@ -106,7 +112,7 @@ def score(policy: PreTrainedModel, base: PreTrainedModel, transcripts: Sequence[
     for batch in batches(transcripts, (TokenKind.POLICY, TokenKind.OBSERVATION), base.device):
         base_N_V = logprobs(base, batch)
         policy_N_V = base_N_V if policy is base else logprobs(policy, batch)
-        kl_N = (policy_N_V.exp() * (policy_N_V - base_N_V)).nan_to_num(0.0).sum(-1)
+        kl_N = token_kl(policy_N_V, base_N_V)
         picked = [x.gather(1, batch.wanted.ids_N[:, None])[:, 0].double().cpu().numpy() for x in (policy_N_V, base_N_V)]
         rows, columns = batch.wanted.rows_N.cpu().numpy(), batch.wanted.columns_N.cpu().numpy()
         kl = kl_N.double().cpu().numpy()

@@ -8,7 +8,7 @@ Not covered: truncated sampling (top-k, top-p): reach is measured at temperature
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -27,8 +27,9 @@ class Thread:
     ids: list[int]
     kinds: list[int]
     logprobs: list[float]
-    rng: np.random.Generator
+    seed: int
     unread: int
+    turns: int = 0
     rows: Rows | None = None
     row: int = 0
 
@@ -62,8 +63,7 @@ class HuggingFaceSession:
     def open(self, ids: Sequence[int], seed: int) -> int:
         """A handle that continues the given ids."""
         count = len(ids)
-        rng = generator(seed, "sampling")
-        return self._add(Thread(list(ids), [int(TokenKind.PROMPT)] * count, [0.0] * count, rng, count))
+        return self._add(Thread(list(ids), [int(TokenKind.PROMPT)] * count, [0.0] * count, seed, count))
 
     def append(self, handle: int, results: Sequence[ToolResult]) -> None:
         suffix = self.template.suffix(tuple(results))
@@ -71,11 +71,8 @@ class HuggingFaceSession:
 
     def fork(self, handle: int, seed: int) -> int:
         past = self._threads[handle]
-        return self._add(
-            Thread(
-                [*past.ids], [*past.kinds], [*past.logprobs], generator(seed, "sampling"), past.unread, past.rows, past.row
-            )
-        )
+        own = replace(past, seed=seed, ids=[*past.ids], kinds=[*past.kinds], logprobs=[*past.logprobs])
+        return self._add(own)
 
     def transcript(self, handle: int) -> Transcript:
         thread = self._threads[handle]
@@ -93,7 +90,8 @@ class HuggingFaceSession:
             return
         threads = [self._threads[r.handle] for r in requests]
         limits = np.array([r.max_tokens for r in requests])
-        uniforms_B_T = np.stack([t.rng.random(int(limits.max())) for t in threads])
+        most = int(limits.max())
+        uniforms_B_T = np.stack([generator(t.seed, "sampling", t.turns).random(most) for t in threads])
         rows, logits_B_V = self._read(threads)
         for index, thread in enumerate(threads):
             thread.rows, thread.row = rows, index
@@ -101,6 +99,7 @@ class HuggingFaceSession:
         for index, ids, logprobs, fault in decoder.run(threads):
             thread = threads[index]
             thread.push(ids.tolist(), [int(TokenKind.POLICY)] * len(ids), logprobs.tolist())
+            thread.turns += 1
             thread.unread = 1  # the last sampled token was never fed
             ended = len(ids) > 0 and int(ids[-1]) in self.stop_ids
             said = ids[:-1] if ended else ids

@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reachlab import Arm, Json, Scores, Split, StopReason
-from reachlab.measure import ArmCounts, StudyCounts, TaskSet
+from reachlab import SUCCESS, Arm, Json, Scores, Split, StopReason, Treatment, World
+from reachlab.errors import CorruptRun
+from reachlab.measure import Analysis, ArmCounts, StudyCounts, TaskSet
 from reachlab.studies.context import Context
 from reachlab.studies.spec import PRIMARY
 from reachlab.studies.store import published, read_json, read_table
@@ -23,7 +24,7 @@ from reachlab.studies.store import published, read_json, read_table
 FAULTS = [str(reason) for reason in StopReason if reason.is_fault]
 SCORES = [f.name for f in fields(Scores)]
 COSTS = ("cost_prompt", "cost_policy", "cost_observation", "cost_calls", "cost_verifier_calls")
-COLUMNS = ("task_seed", "reward", "stop", "seconds", *COSTS, *SCORES)
+COLUMNS = ("task_seed", "split", "world", "reward", "stop", "seconds", *COSTS, *SCORES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class ArmData:
 
 
 def collect_arm(context: Context, arm: Arm) -> ArmData:
-    """Read every chunk of an arm. A success is a reward of at least one half."""
+    """Read every chunk of an arm. Raises CorruptRun where a chunk is not what its name says."""
     spec, tasks = context.spec, context.tasks(arm.split)
     place = {task.seed: n for n, task in enumerate(tasks)}
     seeds = 1 if arm.training is None else spec.seeds
@@ -62,7 +63,7 @@ def collect_arm(context: Context, arm: Arm) -> ArmData:
         column["tokens"] = column["cost_prompt"] + column["cost_policy"] + column["cost_observation"]
         at = np.array([place[seed] for seed in column["task_seed"].tolist()])
         fault = np.isin(column["stop"], FAULTS)
-        won = (column["reward"] >= 0.5) & ~fault
+        won = (column["reward"] >= SUCCESS) & ~fault
         size = shape[1]
         counts["faults"][s] = np.bincount(at[fault], minlength=size)
         counts["episodes"][s] = np.bincount(at[~fault], minlength=size)
@@ -82,7 +83,7 @@ def collect_arm(context: Context, arm: Arm) -> ArmData:
 
 def study_counts(context: Context, data: Sequence[ArmData]) -> StudyCounts:
     """The record that ``measure.analyse`` takes."""
-    closed = next(d for d in data if d.arm == Arm(PRIMARY.treatment.BASE, None, PRIMARY.evaluated.CLOSED))
+    closed = next(d for d in data if d.arm == Arm(Treatment.BASE, None, World.CLOSED))
     return StudyCounts(
         family=context.family.name.capitalize(),
         mechanism=context.family.mechanism,
@@ -92,7 +93,7 @@ def study_counts(context: Context, data: Sequence[ArmData]) -> StudyCounts:
         primary=PRIMARY.name,
         closed_tokens=_closed_tokens(closed),
         hard_strata=_hard_strata(context),
-        matched=False,
+        matched=False,  # distil sampled more than closed training did: C3 needs a study made for it
     )
 
 
@@ -111,11 +112,12 @@ def _hard_strata(context: Context) -> tuple[str, ...]:
     return tuple(name for name, known in bounds.items() if all(b is not None and b < t for b in known))
 
 
-def write_tasks(context: Context, data: Sequence[ArmData], hard: np.ndarray, path: Path) -> None:
-    """``tasks.parquet``: a row per arm, task, split and seed."""
+def write_tasks(context: Context, data: Sequence[ArmData], analysis: Analysis, path: Path) -> None:
+    """``tasks.parquet``: a row per arm, task, split and seed. p0 is given where the analysis took it as exact."""
+    hard, exact = analysis.hard, analysis.p0.kind == "exact"
     rows: list[Json] = []
     for d in data:
-        tasks, p0 = context.tasks(d.arm.split), _p0(context, d.arm.split)
+        tasks, p0 = context.tasks(d.arm.split), _p0(context, d.arm.split) if exact else None
         for s, n in np.ndindex(d.successes.shape):
             rows.append(
                 {
@@ -129,7 +131,7 @@ def write_tasks(context: Context, data: Sequence[ArmData], hard: np.ndarray, pat
                     "successes": int(d.successes[s, n]),
                     "faults": int(d.faults[s, n]),
                     "p0": None if p0 is None else float(p0[n]),
-                    "p0_kind": "sampled" if p0 is None else "exact",
+                    "p0_kind": analysis.p0.kind,
                     "spent_nats": _or_none(d.means["spent"][s, n]),
                     "kl_se": _or_none(d.spent_se[s, n]),
                     "bits_imported": _or_none(d.means["bits"][s, n]) if d.arm.evaluated == "live" else None,
@@ -141,8 +143,20 @@ def write_tasks(context: Context, data: Sequence[ArmData], hard: np.ndarray, pat
 
 
 def _read(context: Context, arm: Arm, index: int) -> pa.Table:
-    chunks = range(-(-len(context.tasks(arm.split)) // context.spec.profile.chunk_tasks))
-    return pa.concat_tables([read_table(context.store.episodes(arm, index, c), COLUMNS) for c in chunks])
+    chunks = range(context.spec.chunks(arm.split))
+    return pa.concat_tables([_chunk(context, arm, index, c) for c in chunks])
+
+
+def _chunk(context: Context, arm: Arm, index: int, chunk: int) -> pa.Table:
+    """One chunk, held against its name: these tasks, this world and split, so many episodes each, or none at all."""
+    path = context.store.episodes(arm, index, chunk)
+    table = read_table(path, COLUMNS)
+    expected = [t.seed for t in context.chunk(arm.split, chunk) for _ in range(context.spec.profile.episodes)]
+    place = {(str(arm.evaluated), arm.split)}
+    there = set(zip(table["world"].to_pylist(), table["split"].to_pylist(), strict=True))
+    if len(table) and (sorted(table["task_seed"].to_pylist()) != sorted(expected) or there != place):
+        raise CorruptRun(f"{path} holds other episodes than its name says; delete it and run again with --resume")
+    return table
 
 
 def _mean(values: np.ndarray, at: np.ndarray, counted: np.ndarray, size: int) -> np.ndarray:

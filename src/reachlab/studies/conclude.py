@@ -20,7 +20,7 @@ from reachlab.studies.collect import ArmData, collect_arm, study_counts, write_t
 from reachlab.studies.context import Context, open_run
 from reachlab.studies.report import write_report
 from reachlab.studies.spec import default_arms
-from reachlab.studies.store import published, read_json, write_json
+from reachlab.studies.store import published, read_json, read_lines, write_json
 
 SCHEMA = "reachlab.result/1"
 
@@ -34,7 +34,7 @@ def conclude(out: Path, command: str = "") -> Json:
     data = [collect_arm(context, arm) for arm in default_arms()]
     analysis = analyse(study_counts(context, data), context.spec.thresholds)
     result = _result(context, data, analysis, command)
-    write_tasks(context, data, analysis.hard, out / "tasks.parquet")
+    write_tasks(context, data, analysis, out / "tasks.parquet")
     _write_metrics(context, out / "metrics.jsonl")
     write_json(out / "result.json", result)
     write_report(out, result)
@@ -46,14 +46,17 @@ def conclude_again(out: Path) -> Json:
     before = out / "result.json"
     if not (out / "spec.json").exists():
         raise CorruptRun(f"{out} is no run directory: it has no spec.json")
-    return conclude(out, read_json(before).get("command", "") if before.exists() else "")
+    try:
+        command = str(read_json(before)["command"])
+    except (CorruptRun, KeyError, TypeError):
+        command = ""  # not there yet, or broken: it is made anew
+    return conclude(out, command)
 
 
 def _expected(context: Context) -> list[Path]:
-    sizes = context.spec.profile
     paths = [context.store.base, context.store.p0("test"), context.store.p0("train")]
     for arm in default_arms():
-        chunks = -(-(sizes.test_tasks if arm.split == "test" else sizes.train_tasks) // sizes.chunk_tasks)
+        chunks = context.spec.chunks(arm.split)
         seeds = 1 if arm.training is None else context.spec.seeds
         paths += [context.store.episodes(arm, s, c) for s in range(seeds) for c in range(chunks)]
     return paths
@@ -102,6 +105,6 @@ def _write_metrics(context: Context, path: Path) -> None:
         for index in range(context.spec.seeds):
             name = {"treatment": str(treatment), "trained": str(world), "seed": index}
             source = context.store.policy(treatment, world, index) / "metrics.jsonl"
-            lines += [json.dumps({**name, **json.loads(line)}) for line in source.read_text().splitlines()]
+            lines += [json.dumps({**name, **line}) for line in read_lines(source)]
     with published(path) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines))

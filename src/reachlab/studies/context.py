@@ -8,12 +8,14 @@ Not covered: policies that are no Hugging Face models (they come with the polici
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reachlab import Arm, Family, Split, Task, Treatment, World
+from reachlab.errors import BadValue
 from reachlab.registry import Spec
 from reachlab.studies.spec import StudySpec
 from reachlab.studies.store import RunStore, read_json
@@ -36,7 +38,11 @@ class Context:
 
     @cached_property
     def base(self) -> HuggingFacePolicy:
-        policy: HuggingFacePolicy = Spec(self.spec.policy).build("policies")
+        from reachlab.policies.huggingface import HuggingFacePolicy
+
+        policy = Spec(self.spec.policy).build("policies")
+        if not isinstance(policy, HuggingFacePolicy):
+            raise BadValue("policy", self.spec.policy, "a Hugging Face causal language model: a study trains and scores it")
         return policy
 
     @cached_property
@@ -59,7 +65,9 @@ class Context:
         return self.trained(*arm.training, seed)
 
     def trained(self, treatment: Treatment, world: World, seed: int) -> HuggingFacePolicy:
-        return self.base.with_model(_weights(self.store.policy(treatment, world, seed)).model, f"{treatment}·{world}")
+        folder = self.store.policy(treatment, world, seed)
+        changed = (folder / "status.json").stat().st_mtime_ns
+        return self.base.with_model(_weights(folder, changed).model, f"{treatment}·{world}")
 
     def copy_of_base(self) -> HuggingFacePolicy:
         """The base with weights of its own, to be trained."""
@@ -67,14 +75,17 @@ class Context:
 
 
 @lru_cache(maxsize=2)
-def _weights(path: Path) -> HuggingFacePolicy:
+def _weights(path: Path, changed: int) -> HuggingFacePolicy:
     from reachlab.policies.huggingface import load
 
     return load(str(path))
 
 
-@lru_cache(maxsize=1)
 def open_run(root: Path) -> Context:
-    """The context of the run in *root*. Raises CorruptRun where its spec cannot be read."""
-    store = RunStore(root)
-    return Context(StudySpec.from_json(read_json(root / "spec.json")), store)
+    """The context of the run in *root*, kept while its spec stays the same. Raises CorruptRun for a broken spec."""
+    return _context(root, json.dumps(read_json(root / "spec.json"), sort_keys=True))
+
+
+@lru_cache(maxsize=1)
+def _context(root: Path, spec: str) -> Context:
+    return Context(StudySpec.from_json(json.loads(spec)), RunStore(root))

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from reachlab import Arm, Split, ToolResult, World
+import reachlab
+from reachlab import Arm, Split, World
 from reachlab.envs.core import Interaction
+from reachlab.errors import BadValue
 from reachlab.seeding import derive
 from reachlab.studies.context import Context, open_run
 from reachlab.studies.scoring import score_episodes
@@ -40,16 +42,29 @@ def base_job(root: Path) -> None:
     """
     context = open_run(root)
     base = context.base
-    base.template.suffix((ToolResult("a result"),))
+    prompt = Interaction(context.family, context.tasks("test")[0], World.LIVE).prompt
+    base.template.check(prompt)
+    _check_context(context, len(base.template.prompt_ids(prompt)))
     write_json(
         context.store.base,
         {
             "policy": context.spec.policy,
+            "version": reachlab.__version__,
             "architecture": type(base.model).__name__,
             "parameters": sum(p.numel() for p in base.model.parameters()),
             "vocabulary": len(base.tokenizer),
         },
     )
+
+
+def _check_context(context: Context, prompt: int) -> None:
+    """The longest episode must fit into what the model can attend to."""
+    config, budget = context.base.model.config.get_text_config(), context.family.budget
+    longest = prompt + budget.closed().tokens + budget.calls * 32  # the template around each result
+    for name in ("max_position_embeddings", "sliding_window"):
+        limit = getattr(config, name, None)
+        if limit is not None and limit < longest:
+            raise BadValue(f"{name} of {context.spec.policy}", limit, f">= {longest}, prompt and budget of an episode")
 
 
 def p0_job(root: Path, split: Split) -> None:
@@ -59,14 +74,20 @@ def p0_job(root: Path, split: Split) -> None:
 
 
 def exact_p0(context: Context, split: Split) -> list[float] | None:
-    """None unless the verifier accepts exactly the listed answers (DESIGN 1, *Exact p0*)."""
+    """None where enumeration would miss something: then p0 is sampled (DESIGN 1, *Exact p0*).
+
+    The verifier must accept exactly the listed answers, every id must decode to some text, and the tokenisations of
+    an answer must be few enough to list.
+    """
     tasks = context.tasks(split)
-    if not all(task.verifier.exact and task.answers for task in tasks):
+    if not all(task.verifier.exact and task.answers for task in tasks) or not context.base.enumerable:
         return None
     interactions = [Interaction(context.family, task, World.CLOSED) for task in tasks]
-    exact = context.base.exact_success(
-        [i.prompt for i in interactions], [t.answers for t in tasks], interactions[0].budget.tokens
-    )
+    budget = interactions[0].budget.tokens
+    try:
+        exact = context.base.exact_success([i.prompt for i in interactions], [t.answers for t in tasks], budget)
+    except BadValue:
+        return None  # too many tokenisations
     if not np.isfinite(exact).all():
         return None  # the base's logits were no numbers; its episodes are faults
     return [min(1.0, float(p)) for p in exact]

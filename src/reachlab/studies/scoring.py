@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from reachlab import CallFormat, Episode, Scores, TokenKind
+from reachlab import CallFormat, Episode, Scores, StopReason, TokenKind
 from reachlab.policies.huggingface import HuggingFacePolicy
 from reachlab.policies.scoring import imported_bits
 from reachlab.tools.hermes import Hermes
@@ -23,7 +23,10 @@ REASONING, CALL, ANSWER = range(3)
 def score_episodes(
     policy: HuggingFacePolicy, base: HuggingFacePolicy, episodes: Sequence[Episode], call_format: CallFormat | None = None
 ) -> list[Episode]:
-    """The episodes with their ``scores``; the base against itself spends exactly 0."""
+    """The episodes with their ``scores``; the base against itself spends exactly 0.
+
+    An episode whose scores are not finite is a fault: it must not count as one that spent nothing.
+    """
     known = call_format or Hermes()
     scored = []
     for episode, tokens in zip(episodes, policy.score(base, [e.transcript for e in episodes]), strict=True):
@@ -39,6 +42,9 @@ def score_episodes(
             log_ratio=float((tokens.logprobs - tokens.base_logprobs)[sampled].sum()),
             bits=imported_bits(episode.transcript, tokens),
         )
+        if not np.isfinite([scores.spent, scores.log_ratio, scores.bits]).all() and not episode.stop.is_fault:
+            stop, detail = StopReason.FAULT, "its scores were not numbers"
+            episode = replace(episode, reward=0.0, stop=stop, detail=detail)
         scored.append(replace(episode, scores=scores))
     return scored
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from reachlab import Episode, Task, Transcript, Treatment, World
 from reachlab.envs.core import Interaction
+from reachlab.errors import BadValue
 from reachlab.policies.advantages import advantages, mixed
 from reachlab.policies.huggingface import HuggingFacePolicy
 from reachlab.seeding import derive, generator
@@ -105,11 +106,11 @@ def source_of(context: Context, treatment: Treatment, world: World, seed: int) -
         return Given([demonstration(context, task, world) for task in context.tasks("train")], seed, size)
     if treatment is Treatment.RFT:
         episodes = _harvest(context, context.base, world, seed)
-        found = [e.transcript for e in episodes if e.reward > 0]
+        found = [e.transcript for e in episodes if e.success]
     else:
         teacher = context.trained(Treatment.RL, world, _training_index(context, seed))
         episodes = _harvest(context, teacher, world, seed)
-        found = [closed_transcript(context, e) for e in episodes if e.reward > 0]
+        found = [closed_transcript(context, e) for e in episodes if e.success]
     return Given(found, seed, size, tokens=sum(e.cost.tokens for e in episodes))
 
 
@@ -131,6 +132,8 @@ def sample(
 
 def demonstration(context: Context, task: Task, world: World) -> Transcript:
     """The gold answer (closed) or the scripted optimal episode, tokenised as its text."""
+    if world not in (World.CLOSED, World.LIVE, World.ORACLE):
+        raise BadValue("world of sft", str(world), "closed, live or oracle: elsewhere the script cannot know the answer")
     interaction = Interaction(context.family, task, world)
     if not world.offers_tools:
         return context.base.template.transcript(interaction.prompt, [task.answers[0]], [])
@@ -141,6 +144,8 @@ def demonstration(context: Context, task: Task, world: World) -> Transcript:
         if step.results:
             results.append(step.results)
             seen += [r.text for r in step.results]
+    if interaction.reward < 1:
+        raise BadValue(f"scripted solution of {task.id}", interaction.stop, "an episode that is verified as a success")
     return context.base.template.transcript(interaction.prompt, turns, results)
 
 

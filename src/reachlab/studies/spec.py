@@ -78,9 +78,16 @@ class StudySpec:
             raise BadValue("episodes per task", self.profile.episodes, f">= {self.thresholds.min_episodes}")
 
     def tasks(self, family: Family, split: Split) -> list[Task]:
-        count = self.profile.test_tasks if split == "test" else self.profile.train_tasks
         first = self.seed * TASK_BLOCK
-        return [family.task(split, first + i) for i in range(count)]
+        return [family.task(split, first + i) for i in range(self.count(split))]
+
+    def count(self, split: Split) -> int:
+        """Tasks of a split."""
+        return self.profile.test_tasks if split == "test" else self.profile.train_tasks
+
+    def chunks(self, split: Split) -> int:
+        """Units of work of one arm on a split."""
+        return -(-self.count(split) // self.profile.chunk_tasks)
 
     def updates(self, treatment: Treatment) -> int:
         """How many updates one training of *treatment* takes."""

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from safetensors import SafetensorError, safe_open
 
 from reachlab import Arm, Cost, Episode, Message, Scores, Split, StopReason, ToolCall, Transcript, Treatment, World
 from reachlab.errors import CorruptRun
@@ -67,6 +68,32 @@ class RunStore:
         status: dict[str, Any] = read_json(self.policy(treatment, world, seed) / "status.json")
         return status
 
+    def broken(self) -> list[Path]:
+        """Published files and folders that cannot be read."""
+        found = [p for p in sorted(self.root.glob("episodes/*/*.parquet")) if not _reads(read_table, p)]
+        found += [p for p in [self.base, *sorted(self.root.glob("p0/*.json"))] if p.exists() and not _reads(read_json, p)]
+        trained = [p.parent for p in sorted(self.root.glob("policies/*/model.safetensors"))]
+        return found + [p for p in trained if not p.name.endswith(".corrupt") and not _reads(_read_policy, p)]
+
+
+def _reads(reader: Callable[[Path], object], path: Path) -> bool:
+    try:
+        return reader(path) is not None
+    except CorruptRun:
+        return False
+
+
+def _read_policy(folder: Path) -> dict[str, Any]:
+    """The status of a trained policy whose files are whole. An unfinished one has only a checkpoint, not weights."""
+    try:
+        with safe_open(folder / "model.safetensors", framework="np") as weights:
+            weights.keys()
+    except (OSError, SafetensorError) as error:
+        raise CorruptRun(f"{folder} holds no whole weights ({error})") from error
+    read_lines(folder / "metrics.jsonl")
+    status: dict[str, Any] = read_json(folder / "status.json")
+    return status
+
 
 def write_episodes(path: Path, episodes: Sequence[Episode]) -> None:
     """Publish one chunk of episodes."""
@@ -87,15 +114,6 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         raise CorruptRun(f"{path} cannot be read ({error}); delete it and run again with --resume") from error
 
 
-def readable(path: Path) -> bool:
-    """True if *path* is a whole parquet file (its footer is written last)."""
-    try:
-        pq.read_metadata(path)
-    except (OSError, pa.ArrowException):
-        return False
-    return True
-
-
 def write_json(path: Path, content: Any) -> None:
     with published(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
@@ -104,6 +122,14 @@ def write_json(path: Path, content: Any) -> None:
 def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise CorruptRun(f"{path} cannot be read ({error})") from error
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a JSON Lines file."""
+    try:
+        return [json.loads(line) for line in path.read_text().splitlines()]
     except (OSError, ValueError) as error:
         raise CorruptRun(f"{path} cannot be read ({error})") from error
 
@@ -124,14 +150,16 @@ def publish_folder(path: Path, fill: Callable[[Path], None]) -> None:
     """Fill a temporary folder and give it the name *path*; an older folder of that name goes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
+    old = temporary.with_name(f"{temporary.name}.old")
     temporary.mkdir()
     try:
         fill(temporary)
         if path.exists():
-            shutil.rmtree(path)
+            os.replace(path, old)
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _row(episode: Episode) -> dict[str, Any]:
@@ -140,7 +168,8 @@ def _row(episode: Episode) -> dict[str, Any]:
     return {
         **{name: getattr(episode, name) for name in plain},
         "messages": [m._asdict() for m in episode.messages],
-        "calls": json.dumps([[c.name, dict(c.arguments), c.problem] for c in episode.calls], ensure_ascii=False),
+        # ASCII: a policy may write a lone surrogate, which no UTF-8 file can hold.
+        "calls": json.dumps([[c.name, dict(c.arguments), c.problem] for c in episode.calls]),
         **{f"cost_{name}": value for name, value in asdict(episode.cost).items()},
         "ids": episode.transcript.ids,
         "kinds": episode.transcript.kinds,

@@ -7,20 +7,20 @@ Not covered: the statistics (``reachlab.measure``) and the pictures (``studies.r
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import reachlab
 from reachlab import Arm, Json, Split, Treatment, World
 from reachlab.errors import BadValue, CorruptRun, ReachlabError
 from reachlab.studies.conclude import conclude
 from reachlab.studies.jobs import Call, Job, Report, execute
 from reachlab.studies.spec import ON_POLICY, StudySpec, default_arms
-from reachlab.studies.store import RunStore, read_json, readable, write_json
+from reachlab.studies.store import RunStore, read_json, write_json
 
 JOBS = "reachlab.studies"
 BASE = "base"
@@ -72,7 +72,8 @@ def prepare(spec: StudySpec, out: Path, resume: bool) -> RunStore:
             raise CorruptRun(f"{out} holds another study (its spec.json differs); choose another --out")
         if not resume:
             raise CorruptRun(f"{out} holds this study already; add --resume to go on, or choose another --out")
-        _set_aside_broken(out)
+        _same_version(store)
+        _set_aside_broken(store)
     elif out.exists() and any(out.iterdir()):
         raise CorruptRun(f"{out} is not empty and holds no spec.json; choose another --out")
     else:
@@ -80,9 +81,9 @@ def prepare(spec: StudySpec, out: Path, resume: bool) -> RunStore:
     return store
 
 
-def lay_out(spec: StudySpec, store: RunStore, arms: Sequence[Arm] | None = None) -> list[Job]:
+def lay_out(spec: StudySpec, store: RunStore) -> list[Job]:
     """Every job of the study; those that are done already are skipped when executed."""
-    arms = default_arms() if arms is None else list(arms)
+    arms = default_arms()
     trainings = dict.fromkeys(a.training for a in arms if a.training is not None)
     jobs = [_base(store), _p0(spec, store, "test"), _p0(spec, store, "train")]
     for treatment, world in trainings:
@@ -111,9 +112,8 @@ def _base(store: RunStore) -> Job:
 
 
 def _p0(spec: StudySpec, store: RunStore, split: Split) -> Job:
-    count = spec.profile.test_tasks if split == "test" else spec.profile.train_tasks
     job = Call(f"{JOBS}.evaluation:p0_job", (store.root, split))
-    return Job(f"p0 {split}", store.p0(split), job, needs=(BASE,), weight=0.01 * count, priority=1)
+    return Job(f"p0 {split}", store.p0(split), job, needs=(BASE,), weight=0.01 * spec.count(split), priority=1)
 
 
 def _training(spec: StudySpec, store: RunStore, treatment: Treatment, world: World, index: int) -> Job:
@@ -138,11 +138,10 @@ def _training(spec: StudySpec, store: RunStore, treatment: Treatment, world: Wor
 
 
 def _evaluation(spec: StudySpec, store: RunStore, arm: Arm, index: int) -> list[Job]:
-    count = spec.profile.test_tasks if arm.split == "test" else spec.profile.train_tasks
     needs = (BASE,) if arm.training is None else (_name(*arm.training, index),)
     jobs = []
-    for chunk in range(math.ceil(count / spec.profile.chunk_tasks)):
-        tasks = min(spec.profile.chunk_tasks, count - chunk * spec.profile.chunk_tasks)
+    for chunk in range(spec.chunks(arm.split)):
+        tasks = min(spec.profile.chunk_tasks, spec.count(arm.split) - chunk * spec.profile.chunk_tasks)
         jobs.append(
             Job(
                 f"{arm.name} #{index} chunk {chunk}",
@@ -170,12 +169,19 @@ def _nothing_left_of_a_bad_start(store: RunStore) -> Iterator[None]:
         raise
 
 
-def _set_aside_broken(out: Path) -> None:
-    """Files cut short by a failing disk are renamed, said, and made again."""
-    for path in sorted(out.glob("episodes/*/*.parquet")):
-        if not readable(path):
-            aside = path.with_suffix(".corrupt")
-            path.rename(aside)
-            warnings.warn(f"{path} could not be read; kept as {aside.name} and sampled again", stacklevel=2)
+def _same_version(store: RunStore) -> None:
+    """A run goes on with the version that began it: another one may sample other numbers."""
+    try:
+        began = read_json(store.base)["version"]
+    except (CorruptRun, KeyError, TypeError):
+        return  # not begun, or broken and made again
+    if began != reachlab.__version__:
+        raise CorruptRun(f"{store.root} was begun with reachlab {began}, this is {reachlab.__version__}")
 
 
+def _set_aside_broken(store: RunStore) -> None:
+    """What a failing disk cut short is renamed, said, and made again."""
+    for path in store.broken():
+        aside = path.with_name(f"{path.name}.corrupt")
+        path.rename(aside)
+        warnings.warn(f"{path} could not be read; kept as {aside.name} and made again", stacklevel=2)

@@ -22,7 +22,7 @@ from reachlab.policies.learner import Learner, Update
 from reachlab.studies.context import Context, open_run
 from reachlab.studies.sources import TrainingBatch, source_of, training_seed
 from reachlab.studies.spec import ON_POLICY
-from reachlab.studies.store import publish_folder, write_json
+from reachlab.studies.store import publish_folder, published, write_json
 
 def train_job(root: Path, treatment: Treatment, world: World, index: int) -> None:
     """Train the index-th run of a treatment and publish it. The job of the study's graph."""
@@ -75,12 +75,13 @@ def _resume(work: Path, learner: Learner) -> dict[str, int]:
     """Take up the last checkpoint; drop the metrics of steps that it does not know."""
     checkpoint = work / "checkpoint"
     progress = {"step": 0, "tokens": 0}
-    if checkpoint.exists():
+    if (checkpoint / "progress.json").exists():
         progress = json.loads((checkpoint / "progress.json").read_text())
         learner.restore(checkpoint)
     metrics = work / "metrics.jsonl"
     lines = metrics.read_text().splitlines()[: progress["step"]] if metrics.exists() else []
-    metrics.write_text("".join(f"{line}\n" for line in lines))
+    with published(metrics) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in lines))
     return progress
 
 
