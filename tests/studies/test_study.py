@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from reachlab import Arm, Treatment, World
-from reachlab.errors import CorruptRun
+from reachlab.errors import BadValue, CorruptRun
 from reachlab.policies.huggingface import HuggingFacePolicy
 from reachlab.registry import Spec
 from reachlab.studies import StudySpec, run
@@ -21,7 +22,7 @@ from reachlab.studies.context import Context, open_run
 from reachlab.studies.sources import closed_transcript, demonstration, sample
 from reachlab.studies.spec import default_arms
 from reachlab.studies.store import RunStore, read_episodes
-from reachlab.studies.study import train_one
+from reachlab.studies.study import prepare, train_one
 
 from .conftest import MICRO, micro_spec, without_costs
 
@@ -68,9 +69,12 @@ def test_tasks_parquet_agrees_with_the_result(finished: Path) -> None:
     for arm in result["arms"]:
         mine = [r for r in rows if r["arm"] == arm["name"]]
         assert sum(r["episodes"] for r in mine) == arm["episodes"]
+        if arm["success"]["value"] is None:
+            assert arm["episodes"] == 0
+            continue
         mean = sum(r["successes"] / r["episodes"] for r in mine) / len(mine)
-        assert arm["success"]["value"] is None or arm["success"]["value"] == pytest.approx(mean)
-    assert {r["p0_kind"] for r in rows} == {"exact"}
+        assert arm["success"]["value"] == pytest.approx(mean)
+    assert {r["p0_kind"] for r in rows} == {result["p0"]["kind"]}
 
 
 def test_two_workers_give_the_same_result(finished: Path, tmp_path: Path) -> None:
@@ -150,6 +154,42 @@ def test_broken_files_are_set_aside_and_made_again(tmp_path: Path) -> None:
     (out / "spec.json").write_text("{")
     with pytest.raises(CorruptRun, match="spec.json"):
         run(micro_spec(), out, workers=1, resume=True)
+
+
+def test_a_chunk_of_another_arm_is_refused(finished: Path) -> None:
+    store = RunStore(finished)
+    live, oracle = (store.episodes(Arm(Treatment.BASE, None, w), 0, 0) for w in (World.LIVE, World.ORACLE))
+    kept = live.read_bytes()
+    live.write_bytes(oracle.read_bytes())
+    with pytest.raises(CorruptRun, match="other episodes than its name says"):
+        conclude_again(finished)
+    live.write_bytes(kept)
+    (finished / "result.json").write_text("[")
+    assert conclude_again(finished)["schema"] == "reachlab.result/1"
+
+
+def test_a_reused_folder_is_read_anew(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    for seed in (0, 1):
+        prepare(micro_spec(seed=seed), out, resume=False)
+        assert open_run(out).spec.seed == seed
+        shutil.rmtree(out)
+
+
+@pytest.mark.parametrize("world", [World.SILENT, World.IMAGINED, World.SHUFFLED])
+def test_nothing_is_demonstrated_where_the_script_cannot_know(world: World, tmp_path: Path) -> None:
+    with pytest.raises(BadValue, match="closed, live or oracle"):
+        train_one(micro_spec(), tmp_path / "t", Treatment.SFT, world, report=lambda *_: None)
+
+
+def test_a_model_too_short_for_the_episode_is_refused(base: HuggingFacePolicy, tmp_path: Path) -> None:
+    short = copy.deepcopy(base.model)
+    short.config.max_position_embeddings = 40
+    short.save_pretrained(tmp_path / "short")
+    base.tokenizer.save_pretrained(tmp_path / "short")
+    with pytest.raises(BadValue, match="max_position_embeddings"):
+        run(micro_spec(policy=str(tmp_path / "short")), tmp_path / "run", workers=1)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("treatment", [t for t in Treatment if t is not Treatment.BASE])

@@ -66,11 +66,23 @@ def rollout(
 
 
 def play(
-    family: Family, policy: str, base: str, world: World, split: Split, task: int, seed: int
+    family: Family, policy: str, base: str | None, world: World, split: Split, task: int, seed: int
 ) -> tuple[Episode, tuple[str, ...]]:
-    """One episode of a policy named as on the command line, and the task's accepted answers."""
+    """One episode of a policy named as on the command line, and the task's accepted answers.
+
+    *base* writes the observations of the imagined world; None: the policy itself.
+    """
     actor = Spec(policy).build("policies")
-    imaginer = (actor if base == policy else Spec(base).build("policies")) if world is World.IMAGINED else None
+    if not callable(getattr(actor, "session", None)):
+        raise BadValue("policy", policy, "a reachlab.Policy; this one has no session()")
+    imaginer = None
+    if world is World.IMAGINED:
+        imaginer = actor if base in (None, policy) else Spec(base or policy).build("policies")
+        if not callable(getattr(imaginer, "imagine", None)):
+            raise BadValue("base", base or policy, "a reachlab.Imaginer; this one has no imagine()")
+        words = [p.tokenizer.get_vocab() for p in (actor, imaginer) if hasattr(p, "tokenizer")]
+        if imaginer is not actor and len(words) == 2 and words[0] != words[1]:
+            raise BadValue("base", base, f"a policy with the vocabulary of {policy!r}: it continues the same token ids")
     asked = family.task(split, task)
     return rollout(actor, family, [asked], world, [seed], imaginer=imaginer)[0], asked.answers
 
