@@ -110,6 +110,27 @@ def test_a_misspelt_option_names_the_nearest_and_a_bad_value_says_what_is_allowe
         Spec("lexicon", {"hops": [9]}).build("families")
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("json:loads", {}, "missing a required argument: 's'"),
+        ("reachlab.policies.scripted:ScriptedPolicy", {}, "missing a required argument: 'name'"),
+        ("math:pi", {"digits": 3}, "takes no options"),
+        ("builtins:dict", {}, "parameters can be read"),
+    ],
+)
+def test_what_cannot_be_called_like_this_says_why(name: str, options: dict[str, Any], says: str) -> None:
+    with pytest.raises(BadValue, match=says):
+        Spec(name, options).build("families")
+
+
+def test_the_search_tool_is_built_by_name() -> None:
+    tool = Spec("search", {"documents": ["the red fox", "the brown bear"], "k": 1}).build("tools")
+    assert tool.name == "search" and tool.invoke({"query": "bear"}) == "the brown bear"
+    with pytest.raises(BadValue, match="missing a required argument: 'documents'"):
+        Spec("search").build("tools")
+
+
 @pytest.mark.parametrize("options", [{"a": object()}, {"a": float("nan")}, {"a": {1, 2}}])
 def test_options_that_are_not_json_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(BadValue, match="plain JSON"):

@@ -28,7 +28,7 @@ Kind = Literal["families", "policies", "tools", "sandboxes"]
 SHORT_NAMES: dict[str, dict[str, str]] = {
     "families": {"lexicon": "reachlab.envs.lexicon:Lexicon"},
     "policies": {"tiny": "reachlab.policies.huggingface:tiny"},
-    "tools": {"search": "reachlab.tools.search:search_tool"},
+    "tools": {"search": "reachlab.tools.search:search_documents"},
     "sandboxes": {},
 }
 """Short name to dotted path, by kind."""
@@ -142,11 +142,19 @@ def _load(kind: str, name: str, dotted: str) -> Any:
 
 
 def _check_options(kind: str, name: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> None:
-    """A misspelt option names its nearest match instead of a TypeError from deep inside."""
-    parameters = inspect.signature(factory).parameters.values()
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return
+    """A misspelt option names its nearest match, a missing one its name, instead of a TypeError from deep inside."""
+    what = f"options of {name!r} ({kind})"
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError) as error:  # some builtins
+        raise BadValue(what, dict(options), f"a class or function whose parameters can be read ({error})") from error
+    parameters = signature.parameters.values()
     known = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    for option in options:
-        if option not in known:
-            raise UnknownName(f"option of {name!r} ({kind})", option, known)
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        for option in options:
+            if option not in known:
+                raise UnknownName(f"option of {name!r} ({kind})", option, known)
+    try:
+        signature.bind(**options)
+    except TypeError as error:
+        raise BadValue(what, dict(options), f"what it can be called with ({error})") from error

@@ -12,10 +12,13 @@ import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from langchain_core.tools import StructuredTool
+from pydantic import BaseModel, field_validator
 
 from reachlab import Environment, World
 from reachlab.envs import ENVIRONMENTS, ReachEnv, ReachVectorEnv
+from reachlab.envs.lexicon import Lexicon
 from reachlab.errors import BadValue, UnknownName
+from reachlab.registry import Spec
 
 Make = Callable[..., Any]
 LEXICON = "reachlab/Lexicon-v0"
@@ -222,6 +225,50 @@ def test_a_snapshot_of_another_study_is_refused(toy: Make) -> None:
     for other in (ReachEnv(toy(), "silent"), ReachEnv(toy(), split="test"), ReachEnv(toy(version="2")), lexicon()):
         with pytest.raises(BadValue, match="snapshot"):
             other.restore(snapshot)
+
+
+def test_a_snapshot_under_other_dials_is_refused() -> None:
+    env = lexicon(digits=(4,))
+    snapshot = snapshot_after(env, ['<tool_call>{"name": "search", "arguments": {"query": "a"}}</tool_call>'])
+    others: list[dict[str, Any]] = [{"top_k": 2}, {"verifier": "last-number"}, {"digits": (4, 5)}]
+    for dials in others:
+        with pytest.raises(BadValue, match="snapshot"):
+            lexicon(**{"digits": (4,), **dials}).restore(snapshot)
+    same: list[Any] = [Spec("lexicon", {"digits": 4, "entities": 8}), Lexicon(digits=(4,), entities=8)]
+    for family in same:  # however the family is named
+        assert ReachEnv(family).restore(snapshot) == env._view()
+
+
+def test_options_of_a_family_that_is_no_dataclass_are_part_of_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Other:
+        def __init__(self, **options: Any) -> None:
+            self._lexicon = Lexicon(**options)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._lexicon, name)
+
+    monkeypatch.setattr("reachlab.envs.environment.Spec.build", lambda spec, kind: Other(**spec.options))
+    snapshot = snapshot_after(ReachEnv("other", top_k=1), [])
+    assert ReachEnv(Spec("other", {"top_k": 1})).restore(snapshot)
+    with pytest.raises(BadValue, match="snapshot"):
+        ReachEnv("other", top_k=2).restore(snapshot)
+
+
+def test_a_crashing_validator_is_a_fault_in_every_world_with_tools(toy: Make) -> None:
+    class Arguments(BaseModel):
+        a: str
+
+        @field_validator("a")
+        @classmethod
+        def _crash(cls, a: str) -> str:
+            raise KeyError(a)
+
+    bad = StructuredTool.from_function(lambda a: a, name="bad", description="d", args_schema=Arguments)
+    for world in ("live", "silent", "imagined", "shuffled"):
+        env = ReachEnv(toy(extra=(bad,)), world)
+        env.reset(seed=1)
+        *_, truncated, info = env.step('<tool_call>{"name": "bad", "arguments": {"a": "x"}}</tool_call>')
+        assert truncated and info["stop"] == "fault" and "KeyError" in info["detail"]
 
 
 def test_a_tool_that_keeps_state_says_that_it_cannot_be_restored(toy: Make) -> None:

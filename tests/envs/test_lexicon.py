@@ -1,5 +1,7 @@
 """Lexicon keeps its word: the optimum, the bound, fresh facts, donors, splits."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
@@ -32,6 +34,17 @@ def test_the_scripted_solution_reaches_the_optimum_under_the_default_budget(hops
         episode = play(family, task, World.LIVE)
         assert episode.reward == family.optimum(task) == 1.0
         assert episode.cost.calls == hops and episode.cost.turns == hops + 1
+
+
+@pytest.mark.parametrize("hops", [1, 2, 3])
+@pytest.mark.parametrize("top_k", [2, 3])
+def test_the_scripted_solution_reads_the_best_of_several_hits(hops: int, top_k: int) -> None:
+    family, several = Lexicon(hops=(hops,), entities=16, top_k=top_k), 0
+    for seed in range(60):
+        episode = play(family, family.task("test", seed), World.LIVE)
+        assert episode.reward == 1.0
+        several += any("\n" in m.content for m in episode.messages if m.role == "tool")
+    assert several == 60
 
 
 @pytest.mark.parametrize("hops", [1, 4])
@@ -99,11 +112,26 @@ def test_an_exact_verifier_accepts_the_answer_and_nothing_else() -> None:
 
 @pytest.mark.parametrize(
     "dials",
-    [{"digits": (0,)}, {"digits": ()}, {"hops": (5,)}, {"hops": ()}, {"entities": 3}, {"entities": 10**6}],
+    [
+        *({"digits": bad} for bad in ((0,), (), 7, "4", "abc", (True,), (1.5,), None, {"a": 1}, 4.0, (None,))),
+        *({"hops": bad} for bad in ((5,), (), 0, "1", False, [[1]])),
+        *({"entities": bad} for bad in (3, 10**6, "abc", 8.0, None, [8])),
+        *({"top_k": bad} for bad in (0, -1, "1", 1.5, True, None)),
+        *({"salt": bad} for bad in ("a", 0.5, None)),
+        *({name: bad} for name in ("verifier", "name", "version", "mechanism") for bad in (1, None, ["exact"])),
+    ],
+    ids=str,
 )
 def test_bad_dials_are_refused(dials: dict[str, object]) -> None:
-    with pytest.raises(BadValue, match="got"):
+    (name,) = dials
+    with pytest.raises(BadValue, match=f"^{name}: got .*allowed: "):
         Lexicon(**dials)  # type: ignore[arg-type]
+
+
+def test_one_number_stands_for_itself_and_numpy_numbers_become_plain() -> None:
+    single: Any = {"digits": 4, "hops": np.int64(2), "entities": np.int64(8)}
+    assert Lexicon(**single) == Lexicon(digits=(4,), hops=(2,), entities=8)
+    assert all(type(n) is int for n in (Lexicon(**single).hops[0], Lexicon(**single).entities))
 
 
 def test_an_unknown_verifier_names_the_nearest() -> None:

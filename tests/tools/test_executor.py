@@ -270,6 +270,30 @@ def test_check_runs_nothing_and_agrees_with_execute() -> None:
     assert executor.check(bad) == executor.execute([bad])[0]
 
 
+class Crashing(BaseModel):
+    """Arguments whose validator raises what it should not."""
+
+    kind: str
+
+    @field_validator("kind")
+    @classmethod
+    def _raise(cls, kind: str) -> str:
+        raise ToolException("not like that") if kind == "policy" else KeyError(kind)
+
+
+@pytest.mark.parametrize("callbacks", [[], [BaseCallbackHandler()]], ids=["fast", "slow"])
+def test_a_validator_that_crashes_is_the_same_in_check_and_execute(callbacks: list[BaseCallbackHandler]) -> None:
+    crashing = StructuredTool.from_function(
+        lambda kind: kind, name="crashing", description="d", args_schema=Crashing, callbacks=callbacks
+    )
+    executor = ToolExecutor([crashing])
+    for run_or_check in (executor.check, lambda call: executor.execute([call])[0]):
+        with pytest.raises(ToolFault, match="'crashing' failed: KeyError: 'host'"):
+            run_or_check(ToolCall("crashing", {"kind": "host"}))
+        result = run_or_check(ToolCall("crashing", {"kind": "policy"}))
+        assert result == ToolResult("Error: not like that", is_error=True)
+
+
 def test_two_tools_of_one_name_are_refused() -> None:
     with pytest.raises(BadValue, match="all different"):
         ToolExecutor([shout, shout])

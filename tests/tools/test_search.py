@@ -5,6 +5,7 @@ import pytest
 from reachlab import ToolCall
 from reachlab.errors import BadValue
 from reachlab.tools import Bm25, ToolExecutor, search_tool
+from reachlab.tools.search import search_documents
 
 CORPUS = ["the red fox", "the brown bear", "a red red bear"]
 
@@ -30,3 +31,9 @@ def test_an_empty_document_is_named(empty: str) -> None:
 def test_an_empty_corpus_is_an_error() -> None:
     with pytest.raises(BadValue, match="at least one document"):
         Bm25([])
+
+
+@pytest.mark.parametrize(("documents", "k"), [("one text", 1), (["one", 2], 1), (["one"], 0), (["one"], "1")])
+def test_a_corpus_of_a_spec_is_checked(documents: list[str], k: int) -> None:
+    with pytest.raises(BadValue, match="got"):
+        search_documents(documents, k)

@@ -1,6 +1,7 @@
 """The command line: ``reachlab run lexicon``, and what surrounds it.
 
-Exit codes: 0 done, 1 the run is INVALID, 2 bad input (the message says what is allowed), 130 interrupted (the run
+Exit codes: 0 done; 1 an unexpected crash, with a traceback; 2 bad input, or a file or worker process that failed (the
+message says what is allowed, or how to go on); 3 the run is done and its verdict is INVALID; 130 interrupted (the run
 can be resumed). Heavy imports happen inside the commands, so that ``--help`` is quick.
 """
 

@@ -5,6 +5,7 @@ Not covered: anything that a Python program would want to do itself; it calls ``
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 import sys
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reachlab import Json, Split, Treatment, World
+from reachlab import Family, Json, Split, Treatment, World
 from reachlab.cli import console
 from reachlab.errors import BadValue, UnknownName
 
@@ -34,7 +35,7 @@ DialOption = Annotated[list[str] | None, typer.Option("--dial", help="Dial of th
 SeedOption = Annotated[int, typer.Option(help="Seed of tasks, episodes and training: same seed, same result.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")]
 ResumeOption = Annotated[bool, typer.Option(help="Go on with the study that --out holds.")]
-OutOption = Annotated[Path | None, typer.Option(help="Run directory; default runs/FAMILY-PROFILE-SEED.")]
+OutOption = Annotated[Path | None, typer.Option(help="Run directory; default: one in runs/ named after the arguments.")]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="Processes; never changes a number.")]
 ProfileOption = Annotated[str, typer.Option(help="Sizes of the study: smoke, default or full.")]
 SeedsOption = Annotated[int, typer.Option(min=1, help="Training runs; with one the verdict is conditional on it.")]
@@ -55,23 +56,25 @@ def run(
 ) -> None:
     """Run a whole study: every arm, the frontier, the theorem checks, a verdict with error bars.
 
+    Without --out it goes to runs/FAMILY-PROFILE-SEED, plus a tag for a policy, dials or seeds of your own.
+
     Example: reachlab run lexicon --profile smoke --out runs/first
     """
     from reachlab.studies import run as run_study
     from reachlab.studies.report import terminal
 
-    folder = out or Path("runs") / f"{family.rpartition(':')[2]}-{profile}-{seed}"
     hint = f"Nothing is lost; go on with: reachlab {_command(resume=True)}"
     with console.explained(hint):
         spec = _spec(family, profile, policy, seed, seeds, dial)
-        with console.Bar() as bar:
+        folder = out or _folder(spec, profile)
+        with console.Bar("analysing and drawing") as bar:
             command = f"reachlab {_command()}"
             result = run_study(spec, folder, workers=workers, resume=resume, report=bar, command=command)
         if as_json:
             console.print_json(result)
         else:
             console.out.print(terminal(result))
-            console.out.print(f"pictures and report: {folder}/report.md", soft_wrap=True, highlight=False)
+            console.say(f"pictures and report: {folder}/report.md")
     if result["verdicts"][0]["verdict"] == "INVALID":
         raise typer.Exit(console.INVALID)
 
@@ -95,20 +98,20 @@ def train(
     """
     from reachlab.studies.study import train_one
 
-    folder = out or Path("runs") / f"{family.rpartition(':')[2]}-{algorithm}-{world}-{seed}"
     with console.explained(f"Nothing is lost; go on with: reachlab {_command(resume=True)}"):
         treatment, place = _member(Treatment, "algorithm", algorithm), _member(World, "world", world)
         spec = _spec(family, profile, policy, seed, 1, dial)
+        folder = out or _folder(spec, profile, algorithm, world)
         with console.Bar() as bar:
             status = train_one(spec, folder, treatment, place, resume=resume, report=bar)
         if as_json:
             console.print_json(status)
             return
-        console.out.print(f"weights: {status['weights']}", soft_wrap=True, highlight=False)
+        console.say(f"weights: {status['weights']}")
         for line in _last_metrics(Path(status["weights"])):
-            console.out.print(line, highlight=False)
+            console.say(line)
         if not status["signal"]:
-            console.out.print(f"no signal: {status['reason']}", soft_wrap=True)
+            console.say(f"no signal: {status['reason']}")
 
 
 @app.command()
@@ -116,7 +119,9 @@ def episode(
     family: FamilyArgument,
     world: Annotated[str, typer.Option(help="World: closed, silent, imagined, shuffled, live or oracle.")] = "live",
     policy: PolicyOption = "tiny",
-    base: Annotated[str, typer.Option(help="Who writes the observations of the imagined world.")] = "tiny",
+    base: Annotated[
+        str | None, typer.Option(help="Who writes the observations of the imagined world; default: the policy.")
+    ] = None,
     task: Annotated[int, typer.Option(min=0, help="Task seed.")] = 0,
     split: Annotated[str, typer.Option(help="train or test.")] = "test",
     seed: SeedOption = 0,
@@ -152,17 +157,18 @@ def list_names(as_json: JsonOption = False) -> None:
             console.print_json(content)
             return
         for kind, names in content.items():
-            console.out.print(f"[bold]{kind}[/bold]: {', '.join(names) or 'none'}", soft_wrap=True, highlight=False)
+            console.say(", ".join(names) or "none", label=f"{kind}:")
 
 
 @app.command()
 def report(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """Analyse a finished run again: table, pictures, report.md, result.json. Samples nothing."""
-    from reachlab.studies.conclude import conclude_again
-    from reachlab.studies.report import terminal
-
     with console.explained():
-        result = conclude_again(folder)
+        with console.working("analysing and drawing"):  # the imports take their time too
+            from reachlab.studies.conclude import conclude_again
+            from reachlab.studies.report import terminal
+
+            result = conclude_again(folder)
         if as_json:
             console.print_json(result)
         else:
@@ -176,11 +182,12 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Compare two runs arm by arm, paired on the tasks they share."""
-    from reachlab.studies.compare import compare as compare_runs
-    from reachlab.studies.compare import comparison
-
     with console.explained():
-        result = compare_runs(first, second)
+        with console.working("comparing"):
+            from reachlab.studies.compare import compare as compare_runs
+            from reachlab.studies.compare import comparison
+
+            result = compare_runs(first, second)
         if as_json:
             console.print_json(result)
         else:
@@ -193,14 +200,34 @@ def _spec(family: str, profile: str, policy: str, seed: int, seeds: int, dials: 
     from reachlab.studies.spec import profile as find_profile
 
     spec = StudySpec(Spec(family, _dials(dials)), policy, find_profile(profile), seed, seeds)
-    spec.family.build("families")  # a bad name or dial is said before anything is made
+    _family(family, dials)  # a bad name or dial is said before anything is made
     return spec
 
 
-def _family(family: str, dials: list[str] | None) -> Any:
+def _family(family: str, dials: list[str] | None) -> Family:
     from reachlab.registry import Spec
 
-    return Spec(family, _dials(dials)).build("families")
+    built = Spec(family, _dials(dials)).build("families")
+    if not isinstance(built, Family):
+        raise BadValue("family", family, f"a name of a reachlab.Family; this {type(built).__name__} is none")
+    return built
+
+
+def _folder(spec: StudySpec, profile: str, *training: str) -> Path:
+    """The default --out: FAMILY-PROFILE-SEED, or FAMILY-ALGORITHM-WORLD-SEED of one training.
+
+    What the name leaves out and is not the default makes a tag, so that two studies do not meet in one folder.
+    """
+    left_out: Json = {"policy": spec.policy, "dials": dict(spec.family.options), "seeds": spec.seeds}
+    usual: Json = {"policy": "tiny", "dials": {}, "seeds": 1}
+    if training:
+        left_out["profile"], usual["profile"] = profile, "default"
+    module, _, short = spec.family.name.rpartition(":")
+    left_out["module"], usual["module"] = module, ""
+    unusual = {name: value for name, value in left_out.items() if value != usual[name]}
+    digest = hashlib.sha256(json.dumps(unusual, sort_keys=True).encode()).hexdigest()
+    named = [short, *(training or [profile]), str(spec.seed), *([digest[:6]] if unusual else [])]
+    return Path("runs") / "-".join(named)
 
 
 def _dials(dials: list[str] | None) -> Json:
@@ -238,7 +265,7 @@ def _listing() -> Json:
     content: Json = {kind: names(kind) for kind in SHORT_NAMES}  # type: ignore[arg-type]
     broken = {name: why for kind in SHORT_NAMES for name, why in problems(kind).items()}  # type: ignore[arg-type]
     for name, why in broken.items():
-        console.err.print(f"[yellow]plug-in {name} is broken:[/yellow] {why}", soft_wrap=True)
+        console.complain(why, label=f"plug-in {name} is broken:", style="yellow")
     return {**content, "worlds": list(World), "treatments": list(Treatment)}
 
 

@@ -147,7 +147,11 @@ class Interaction:
             return self._settle(text, 0, True, _end(StopReason.SECONDS, detail=late))
         assert self._executor is not None
         self._imagined.append(ToolResult(self._executor.cap(text)))
-        return self._settle(text, 0, True, self._imagine())
+        try:
+            step = self._imagine()
+        except ToolFault as fault:
+            step = self._fault(fault)
+        return self._settle(text, 0, True, step)
 
     def abort(self, detail: str) -> Step:
         """End as a fault: the policy's engine could not act (NaN logits, a dead server)."""

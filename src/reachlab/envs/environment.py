@@ -15,9 +15,10 @@ Not covered: rendering; token ids. The rollout engine drives ``envs.core.Interac
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any, ClassVar
 
 import gymnasium
@@ -60,6 +61,7 @@ class ReachEnv(gymnasium.Env[str, str]):
         if tasks < 1:
             raise BadValue("tasks", tasks, ">= 1")
         self.family = _family(family, dials)
+        self._dials = _dials(self.family, family.options if isinstance(family, Spec) else dials)
         self.world, self.split, self.render_mode = World(world), split, None
         self._tasks, self._format = tasks, call_format
         self.budget = Budget(**budget) if isinstance(budget, Mapping) else budget or self.family.budget
@@ -127,7 +129,13 @@ class ReachEnv(gymnasium.Env[str, str]):
 
     def _identity(self) -> Json:
         family = f"{self.family.name} {self.family.version}"
-        return {"family": family, "world": self.world.value, "split": self.split, "budget": asdict(self.budget)}
+        return {
+            "family": family,
+            "dials": self._dials,
+            "world": self.world.value,
+            "split": self.split,
+            "budget": asdict(self.budget),
+        }
 
     def _view(self) -> tuple[str, dict[str, Any]]:
         """What the policy sees now, and everything else that is known; built anew on every call."""
@@ -163,3 +171,12 @@ def _family(family: str | Spec | Family, dials: dict[str, Any]) -> Family:
     if not isinstance(built, Family):
         raise BadValue("family", built, "an object that satisfies reachlab.Family")
     return built
+
+
+def _dials(family: Family, options: Mapping[str, Any]) -> Json:
+    """What sets *family* apart from others of its name, as JSON: all fields of a frozen dataclass, which cannot
+    change later; of any other family the *options* it was named with."""
+    frozen = is_dataclass(family) and family.__dataclass_params__.frozen
+    values = {f.name: getattr(family, f.name) for f in fields(family)} if frozen else dict(options)  # type: ignore[arg-type]
+    described: Json = json.loads(json.dumps(values, default=lambda value: type(value).__qualname__))
+    return described

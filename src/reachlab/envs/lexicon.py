@@ -9,7 +9,8 @@ observation         text (``spaces.Unicode``): the prompt, then tool results
 action              text (``spaces.Unicode``): the assistant's raw turn
 reward              1 if the verifier accepts the final turn, else 0
 stop reasons        answered, turns, calls, tokens, forbidden; faults: seconds, fault
-dials               ``digits`` (code lengths, 1 to 6), ``hops`` (1 to 4), ``entities`` (names of each code length)
+dials               ``digits`` (code lengths, 1 to 6), ``hops`` (1 to 4), ``entities`` (names of each code length),
+                    ``top_k`` (facts in one result, best first)
 closed-book p0      any policy without information has mean p0 <= 10^-digits: the code is uniform on 10^digits
                     strings, independent of everything the policy sees. A given model's p0 is enumerated exactly.
 optimum             1 with ``search``, for a budget of hops calls and hops + 1 turns
@@ -115,15 +116,20 @@ class Lexicon:
     mechanism: str = "retrieval"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "digits", tuple(self.digits))
-        object.__setattr__(self, "hops", tuple(self.hops))
-        if not self.digits or not all(1 <= d <= 6 for d in self.digits):
-            raise BadValue("digits", self.digits, "code lengths from 1 to 6")
-        if not self.hops or not all(1 <= h <= 4 for h in self.hops):
-            raise BadValue("hops", self.hops, "1 to 4")
+        object.__setattr__(self, "digits", _several("digits", self.digits, 6, "code lengths from 1 to 6"))
+        object.__setattr__(self, "hops", _several("hops", self.hops, 4, "whole numbers from 1 to 4"))
         most = len(NAMES) // 2 // len(self.digits)
-        if not 4 <= self.entities <= most:
-            raise BadValue("entities", self.entities, f"4 to {most} names of each code length")
+        if not _whole(self.entities) or not 4 <= self.entities <= most:
+            raise BadValue("entities", self.entities, f"a whole number, 4 to {most}: names of each code length")
+        if not _whole(self.top_k) or self.top_k < 1:
+            raise BadValue("top_k", self.top_k, "a whole number, >= 1: facts in one result")
+        if not _whole(self.salt):
+            raise BadValue("salt", self.salt, "a whole number")
+        for name in ("entities", "top_k", "salt"):
+            object.__setattr__(self, name, int(getattr(self, name)))
+        for name in ("verifier", "name", "version", "mechanism"):
+            if not isinstance(getattr(self, name), str):
+                raise BadValue(name, getattr(self, name), "text")
         if self.verifier not in VERIFIERS:
             raise UnknownName("verifier", self.verifier, VERIFIERS)
 
@@ -144,9 +150,9 @@ class Lexicon:
     def solution(self, task: Task, observations: Sequence[str]) -> str:
         hops, name = _dials(task)["hops"], _subject(task)
         if len(observations) == hops:
-            return observations[-1].split()[-1].rstrip(".")
+            return _told(observations[-1])
         if observations:
-            name = observations[-1].split()[-1].rstrip(".")
+            name = _told(observations[-1])
         relation = "code" if len(observations) == hops - 1 else "friend"
         return Hermes().render("search", {"query": query(relation, name)})
 
@@ -183,6 +189,25 @@ class Lexicon:
             seed=seed,
             split=split,
         )
+
+
+def _told(observation: str) -> str:
+    """What the best hit, the first line of a result, says: its last word."""
+    return observation.partition("\n")[0].split()[-1].rstrip(".")
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _several(name: str, value: object, most: int, allowed: str) -> tuple[int, ...]:
+    """A dial of one or more whole numbers from 1 to *most*; a single one stands for itself."""
+    several = [value] if _whole(value) else value
+    if not isinstance(several, Sequence | np.ndarray) or not len(several):
+        raise BadValue(name, value, allowed)
+    if not all(_whole(v) and 1 <= v <= most for v in several):
+        raise BadValue(name, value, allowed)
+    return tuple(int(v) for v in several)
 
 
 def _dials(task: Task) -> dict[str, int]:

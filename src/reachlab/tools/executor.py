@@ -56,11 +56,20 @@ class ToolExecutor:
         return [self._run(call) for call in calls]
 
     def check(self, call: ToolCall) -> ToolResult | None:
-        """The error that a malformed call gets in every world, or None if it is well-formed. Runs no tool."""
+        """The error that a malformed call gets in every world, or None if it is well-formed. Runs no tool.
+
+        Raises ToolFault where the tool's own validation crashes, as ``execute`` does.
+        """
         if call.problem:
             return self._error(call.problem)
         tool = self._tools.get(call.name)
-        problem = tool.problem(call.arguments) if tool else self._unknown(call.name)
+        try:
+            problem = tool.problem(call.arguments) if tool else self._unknown(call.name)
+        except ToolException as error:
+            problem = str(error)
+        except Exception as error:  # a validator that raises what no validator should
+            assert tool is not None
+            raise _fault(tool, error) from error
         return self._error(problem) if problem else None
 
     def cap(self, text: str) -> str:

@@ -59,6 +59,17 @@ class Bm25:
         return tuple(self.documents[i] for i in best if scores[i] > 0)
 
 
+def search_documents(
+    documents: Sequence[str], k: int = 1, description: str = "Search the documents.", word: str = WORD
+) -> BaseTool:
+    """The tool over a corpus that stands in a ``Spec``: ``Spec("search", {"documents": [...], "k": 1})``."""
+    if isinstance(documents, str) or not all(isinstance(document, str) for document in documents):
+        raise BadValue("documents", documents, "a list of texts")
+    if type(k) is not int or k < 1:
+        raise BadValue("k", k, "a whole number, >= 1")
+    return search_tool(Bm25(documents, word), k=k, description=description)
+
+
 def search_tool(retriever: Retriever, *, k: int, description: str) -> BaseTool:
     """``search(query)``: the *k* best documents, one a line, or ``No results.``."""
 
