@@ -15,7 +15,7 @@ Not covered: off-policy or replayed episodes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -101,17 +101,13 @@ def source_of(context: Context, treatment: Treatment, world: World, seed: int) -
     """The source of one training. *seed* is the training's own."""
     if treatment in (Treatment.RL, Treatment.RL_RANDOM):
         return OnPolicy(context, world, seed, treatment is Treatment.RL_RANDOM)
-    size = context.spec.profile.fit_batch
     if treatment is Treatment.SFT:
-        return Given([demonstration(context, task, world) for task in context.tasks("train")], seed, size)
+        shown = [demonstration(context, task, world) for task in context.tasks("train")]
+        return Given(shown, seed, context.spec.profile.fit_batch)
     if treatment is Treatment.RFT:
-        episodes = _harvest(context, context.base, world, seed)
-        found = [e.transcript for e in episodes if e.success]
-    else:
-        teacher = context.trained(Treatment.RL, world, _training_index(context, seed))
-        episodes = _harvest(context, teacher, world, seed)
-        found = [closed_transcript(context, e) for e in episodes if e.success]
-    return Given(found, seed, size, tokens=sum(e.cost.tokens for e in episodes))
+        return _verified(context, context.base, world, seed, lambda e: e.transcript)
+    teacher = context.trained(Treatment.RL, world, _training_index(context, seed))
+    return _verified(context, teacher, world, seed, lambda e: closed_transcript(context, e))
 
 
 def training_seed(context: Context, index: int) -> int:
@@ -156,13 +152,24 @@ def closed_transcript(context: Context, episode: Episode) -> Transcript:
     return context.base.template.transcript(prompt, [episode.messages[-1].content], [])
 
 
-def _harvest(context: Context, policy: HuggingFacePolicy, world: World, seed: int) -> list[Episode]:
-    """As many episodes on the training tasks as rl samples in all its updates."""
+def _verified(
+    context: Context, policy: HuggingFacePolicy, world: World, seed: int, keep: Callable[[Episode], Transcript]
+) -> Given:
+    """What is kept of the verified ones of as many episodes as rl samples in all its updates.
+
+    Sampled and sifted in batches: thousands of whole episodes would be the largest thing in memory.
+    """
     sizes, tasks = context.spec.profile, context.tasks("train")
     total = sizes.steps * sizes.groups * sizes.group_size
-    repeated = [tasks[i % len(tasks)] for i in range(total)]
-    seeds = [derive(seed, "harvest", i) for i in range(total)]
-    return sample(context, policy, repeated, world, seeds)
+    kept: list[Transcript] = []
+    tokens = 0
+    for start in range(0, total, ROWS):
+        numbers = range(start, min(start + ROWS, total))
+        repeated = [tasks[i % len(tasks)] for i in numbers]
+        episodes = sample(context, policy, repeated, world, [derive(seed, "harvest", i) for i in numbers])
+        kept += [keep(e) for e in episodes if e.success]
+        tokens += sum(e.cost.tokens for e in episodes)
+    return Given(kept, seed, sizes.fit_batch, tokens=tokens)
 
 
 def _deal(total: int, count: int, step: int, seed: int) -> list[int]:
