@@ -1,7 +1,8 @@
 """Throughput with the tiny base: episodes per second against plain ``generate``, and learner steps per second.
 
-Command: ``python benchmarks/throughput.py [--repeats 7] [--json]``. One thread, one process; medians with the
-range over the repeats, and the ratio within each repeat, since absolute numbers mean little across machines.
+Command: ``python benchmarks/throughput.py [--repeats 7] [--json]``. One thread a process; medians with the range over
+the repeats, and the ratio within each repeat, since absolute numbers mean little across machines. The row ``on N
+processes`` is how a study runs: every processor samples its own batches.
 
 ``session`` is reachlab's own: equal prompts encoded once, the cache kept across turns, finished rows dropped.
 ``generate`` is what one writes with transformers: left-padded batches, ``model.generate`` for each turn, the whole
@@ -14,10 +15,14 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache, partial
+from multiprocessing import get_context
+from typing import Any
 
 import torch
 
@@ -46,7 +51,8 @@ def by_session(policy: HuggingFacePolicy, seed: int) -> float:
 def by_generate(policy: HuggingFacePolicy, seed: int) -> float:
     """Turn by turn, everything encoded again."""
     torch.manual_seed(seed)
-    tokenizer, model = policy.tokenizer, policy.model
+    tokenizer = policy.tokenizer
+    generate: Any = policy.model.generate  # annotated as a tensor by its mixins
     tokenizer.padding_side = "left"
     running = [Interaction(FAMILY, task, World.LIVE) for task in tasks()]
     texts = {id(i): policy.template.prompt_text(i.prompt) for i in running}
@@ -55,7 +61,7 @@ def by_generate(policy: HuggingFacePolicy, seed: int) -> float:
         batch = tokenizer([texts[id(i)] for i in running], return_tensors="pt", padding=True, add_special_tokens=False)
         left = max(i.tokens_left for i in running)
         with torch.inference_mode():
-            out = model.generate(
+            out = generate(
                 input_ids=batch["input_ids"],
                 attention_mask=batch["attention_mask"],
                 do_sample=True,
@@ -89,6 +95,31 @@ def learner_steps(policy: HuggingFacePolicy) -> Callable[[], int]:
     return lambda: learner.update(transcripts, weights).tokens
 
 
+def one_batch(seed: int) -> int:
+    """Sampled in a worker that keeps its policy; returns the number of episodes."""
+    by_session(worker_policy(), seed)
+    return EPISODES
+
+
+@lru_cache(maxsize=1)
+def worker_policy() -> HuggingFacePolicy:
+    torch.set_num_threads(1)
+    return tiny()
+
+
+def side_by_side(repeats: int, processes: int) -> list[float]:
+    """Live episodes per second of all processes together."""
+    batches = 4 * processes
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        list(pool.map(one_batch, range(batches)))  # warm-up: both load the policy
+        rates = []
+        for repeat in range(repeats):
+            began = time.perf_counter()
+            done = sum(pool.map(one_batch, range(repeat * batches, (repeat + 1) * batches)))
+            rates.append(done / (time.perf_counter() - began))
+    return rates
+
+
 def clock(call: Callable[[], object]) -> float:
     began = time.perf_counter()
     call()
@@ -108,8 +139,9 @@ def measure(repeats: int) -> dict[str, dict[str, float]]:
         (clock(partial(by_session, policy, r)), clock(partial(by_generate, policy, r)), clock(step))
         for r in range(1, repeats + 1)
     ]
-    tokens = step()
+    tokens, processes = step(), len(os.sched_getaffinity(0))
     return {
+        f"session on {processes} processes, episodes/s": summary(side_by_side(repeats, processes)),
         "session, live episodes/s": summary([EPISODES / a for a, _, _ in rows]),
         "generate, live episodes/s": summary([EPISODES / b for _, b, _ in rows]),
         "session / generate": summary([b / a for a, b, _ in rows]),
@@ -128,7 +160,7 @@ def main() -> None:
         print(json.dumps(found, indent=1))
         return
     for name, row in found.items():
-        print(f"{name:36} median {row['median']:10.2f}   range {row['low']:.2f} to {row['high']:.2f}")
+        print(f"{name:38} median {row['median']:10.2f}   range {row['low']:.2f} to {row['high']:.2f}")
 
 
 if __name__ == "__main__":
