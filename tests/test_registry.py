@@ -80,9 +80,13 @@ def test_a_module_that_cannot_import_its_own_dependency_says_which(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "needy.py").write_text("import surely_not_installed\n")
+    (tmp_path / "optional.py").write_text("import sentence_transformers.surely_not\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(ModuleNotFoundError, match="surely_not_installed"):
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.raises(BrokenPlugin, match="surely_not_installed"):
         resolve("families", "needy:X")
+    with pytest.raises(MissingExtra, match=r"reachlab\[dense\]"):
+        resolve("families", "optional:X")
 
 
 @pytest.mark.parametrize("name", ["owner/model", "./weights", "/abs/weights", "."])

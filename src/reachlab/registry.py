@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reachlab import Json
-from reachlab.errors import BadValue, BrokenPlugin, ReachlabError, UnknownName
+from reachlab.errors import BadValue, BrokenPlugin, MissingExtra, ReachlabError, UnknownName
 
 Kind = Literal["families", "policies", "tools", "sandboxes"]
 
@@ -32,6 +32,9 @@ SHORT_NAMES: dict[str, dict[str, str]] = {
     "sandboxes": {},
 }
 """Short name to dotted path, by kind."""
+
+EXTRAS = {"vllm": "vllm", "docker": "docker", "mcp": "mcp", "sentence_transformers": "dense"}
+"""Packages that come with an extra of reachlab: what to install is said where one is missing."""
 
 _LOADER = "reachlab.policies.huggingface:load"
 _DOTTED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
@@ -120,8 +123,10 @@ def _plug_ins(kind: str) -> dict[str, EntryPoint]:
 def _plugged(kind: str, entry: EntryPoint) -> Any:
     try:
         return entry.load()
-    except ReachlabError:  # a missing extra says itself what to install
+    except ReachlabError:  # it says itself what is wrong
         raise
+    except ModuleNotFoundError as error:
+        raise _unmet(kind, entry.name, entry.value, error) from error
     except Exception as error:  # whatever a third party's module does while it is imported
         raise BrokenPlugin(kind, entry.name, entry.value, error) from error
 
@@ -132,13 +137,19 @@ def _load(kind: str, name: str, dotted: str) -> Any:
         found: Any = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or not (module == error.name or module.startswith(error.name + ".")):
-            raise  # the module is there; something that it imports is not
+            raise _unmet(kind, name, dotted, error) from error
         raise UnknownName(kind, name, SHORT_NAMES[kind], f"There is no module {error.name!r}.") from error
     for part in attribute.split("."):
         if not hasattr(found, part):
             raise UnknownName(f"attribute of {module}", attribute, [n for n in vars(found) if n[0] != "_"])
         found = getattr(found, part)
     return found
+
+
+def _unmet(kind: str, name: str, dotted: str, error: ModuleNotFoundError) -> ReachlabError:
+    """The module is there; something that it imports is not. Packages of an extra are named with it."""
+    package = (error.name or "").partition(".")[0]
+    return MissingExtra(package, EXTRAS[package]) if package in EXTRAS else BrokenPlugin(kind, name, dotted, error)
 
 
 def _check_options(kind: str, name: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> None:
