@@ -132,13 +132,14 @@ def episode(
 
     Example: reachlab episode lexicon --world shuffled --policy runs/first/policies/rl-live-0
     """
-    from reachlab.studies.rollout import play
-    from reachlab.studies.transcript import as_json as to_json
-    from reachlab.studies.transcript import render
-
     with console.explained():
-        part: Split = _split(split)
-        played, answers = play(_family(family, dial), policy, base, _member(World, "world", world), part, task, seed)
+        part, place = _split(split), _member(World, "world", world)
+        with console.working("loading the model"):
+            from reachlab.studies.rollout import play
+            from reachlab.studies.transcript import as_json as to_json
+            from reachlab.studies.transcript import render
+
+            played, answers = play(_family(family, dial), policy, base, place, part, task, seed)
         if as_json:
             console.print_json(to_json(played, answers))
         else:
