@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,16 @@ def test_example_runs(example: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+@pytest.mark.smoke
+def test_the_throughput_benchmark_runs(tmp_path: Path) -> None:
+    benchmark = Path(__file__).parents[1] / "benchmarks" / "throughput.py"
+    command = [sys.executable, str(benchmark), "--repeats", "1", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert len(found) == 6 and all(row["low"] <= row["median"] <= row["high"] for row in found.values())
 
 
 def test_there_are_examples() -> None:
