@@ -16,6 +16,7 @@ from reachlab.measure import frontier as f
 from reachlab.measure.axes import cost_ratio, newly, surplus
 from reachlab.measure.contrasts import any_mean, mean_over, nats, success, success_bits
 from reachlab.measure.intervals import Interval, clopper_pearson
+from reachlab.measure.reach import Reach
 from reachlab.measure.records import ArmCounts, Mask
 from reachlab.measure.setting import Setting
 
@@ -77,15 +78,24 @@ def spent(counts: ArmCounts, mask: Mask, alpha: float) -> Estimate:
     return _printed(nats(values, mask, alpha), NO_SPENT, "exact" if counts.pooled and not values.any() else "sampled")
 
 
-def required(setting: Setting, counts: ArmCounts, mask: Mask, alpha: float) -> Estimate:
-    """D(p) against the closed base: what reweighting would have to spend for this arm's success."""
+def _against_closed(
+    setting: Setting, counts: ArmCounts, mask: Mask, alpha: float
+) -> tuple[Reach, Interval, float] | Estimate:
+    """(the closed base's reach, the arm's success, the error that each may take), or why there is none."""
     reach = setting.reach(World.CLOSED, mask, counts.arm.split)
     if not mask.any() or reach.kind == "missing":
         return Estimate.missing(NO_HARD if not mask.any() else "the base was not evaluated closed")
     share = alpha / (1 + int(reach.random))
     p = success(counts, mask, share)
-    if math.isnan(p.value):
-        return Estimate.missing("no scored episode")
+    return Estimate.missing("no scored episode") if math.isnan(p.value) else (reach, p, share)
+
+
+def required(setting: Setting, counts: ArmCounts, mask: Mask, alpha: float) -> Estimate:
+    """D(p) against the closed base: what reweighting would have to spend for this arm's success."""
+    rival = _against_closed(setting, counts, mask, alpha)
+    if isinstance(rival, Estimate):
+        return rival
+    reach, p, share = rival
     exact = reach.kind == "exact"
     high = reach.required(p.high, share) if exact else math.inf
     interval = Interval(reach.required(p.value, share), reach.required(p.low, share), high)
@@ -96,13 +106,10 @@ def required(setting: Setting, counts: ArmCounts, mask: Mask, alpha: float) -> E
 
 def equivalent_k(setting: Setting, counts: ArmCounts, mask: Mask, alpha: float) -> Estimate:
     """Closed samples with a perfect verifier that reach this arm's success."""
-    reach = setting.reach(World.CLOSED, mask, counts.arm.split)
-    if not mask.any() or reach.kind == "missing":
-        return Estimate.missing(NO_HARD if not mask.any() else "the base was not evaluated closed")
-    share = alpha / (1 + int(reach.random))
-    p = success(counts, mask, share)
-    if math.isnan(p.value):
-        return Estimate.missing("no scored episode")
+    rival = _against_closed(setting, counts, mask, alpha)
+    if isinstance(rival, Estimate):
+        return rival
+    reach, p, share = rival
     k, low = reach.equivalent_k(p.value, share), reach.equivalent_k(p.low, share)
     high = reach.equivalent_k(p.high, share) if reach.kind == "exact" else math.inf
     if math.isfinite(k):

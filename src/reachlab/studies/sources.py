@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -177,8 +178,13 @@ def _deal(total: int, count: int, step: int, seed: int) -> list[int]:
     hand = []
     for place in range(step * count, (step + 1) * count):
         turn, card = divmod(place, total)
-        hand.append(int(generator(seed, "deal", turn).permutation(total)[card]))
+        hand.append(_shuffled(total, seed, turn)[card])
     return hand
+
+
+@lru_cache(maxsize=4)
+def _shuffled(total: int, seed: int, turn: int) -> list[int]:
+    return [int(card) for card in generator(seed, "deal", turn).permutation(total)]
 
 
 def _training_index(context: Context, seed: int) -> int:

@@ -57,7 +57,7 @@ def train(context: Context, treatment: Treatment, world: World, index: int) -> N
         if (step + 1) % sizes.checkpoint_every == 0 and step + 1 < steps:
             _checkpoint(work, learner, progress)
     if not trouble and learner.updates == 0:
-        trouble = "no update: no group of episodes held both successes and failures" if _samples(source) else "no data"
+        trouble = "no update: no group of episodes held both successes and failures" if treatment in ON_POLICY else "no data"
     status = {
         "signal": not trouble,
         "reason": trouble,
@@ -65,10 +65,6 @@ def train(context: Context, treatment: Treatment, world: World, index: int) -> N
         "tokens": progress["tokens"] + source.tokens,
     }
     _publish(context.store.policy(treatment, world, index), work, student, status)
-
-
-def _samples(source: object) -> bool:
-    return not hasattr(source, "transcripts")
 
 
 def _resume(work: Path, learner: Learner) -> dict[str, int]:
