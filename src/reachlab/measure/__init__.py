@@ -23,10 +23,11 @@ analysis        all of it, in the shape of result.json
 Not covered: rollouts, files, plots. See ``reachlab.studies``.
 """
 
-from reachlab.measure.analysis import Analysis, analyse
+from reachlab.measure.analysis import Analysis, Judgement, analyse, judge
 from reachlab.measure.axes import Axes, Leak
 from reachlab.measure.checks import Check
 from reachlab.measure.estimators import PassPoint, pass_at_k, pass_curve
+from reachlab.measure.flow import Flow, support_flow
 from reachlab.measure.evidence import Evidence, gather
 from reachlab.measure.frontier import (
     Point,
@@ -45,7 +46,7 @@ from reachlab.measure.frontier import (
     tilt_kl,
 )
 from reachlab.measure.intervals import Interval, bounded_mean, clopper_pearson, pooled_upper, positive_mean
-from reachlab.measure.ledger import ArmEntry
+from reachlab.measure.ledger import ArmEntry, entry
 from reachlab.measure.reach import Reach
 from reachlab.measure.records import ArmCounts, StudyCounts, TaskSet
 from reachlab.measure.setting import Setting, make_setting
@@ -58,7 +59,9 @@ __all__ = [
     "Axes",
     "Check",
     "Evidence",
+    "Flow",
     "Interval",
+    "Judgement",
     "Leak",
     "PassPoint",
     "Point",
@@ -76,11 +79,13 @@ __all__ = [
     "clopper_pearson",
     "curve",
     "decide",
+    "entry",
     "equivalent_k",
     "free_energy",
     "frontier_gap",
     "frontier_success",
     "gather",
+    "judge",
     "kl",
     "least_free_energy",
     "make_setting",
@@ -89,6 +94,7 @@ __all__ = [
     "pooled_upper",
     "positive_mean",
     "required_nats",
+    "support_flow",
     "tilt",
     "tilt_kl",
 ]

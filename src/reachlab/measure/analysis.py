@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,14 @@ from reachlab.measure.ledger import ArmEntry, entry
 from reachlab.measure.records import Mask, StudyCounts
 from reachlab.measure.setting import Setting, make_setting
 from reachlab.measure.verdict import Verdict, decide_with_faults
+
+
+class Judgement(NamedTuple):
+    """A verdict and what it was read through."""
+
+    setting: Setting
+    checks: tuple[Check, ...]
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +146,8 @@ def support_sweep(setting: Setting) -> tuple[Json, ...]:
     return tuple(out)
 
 
-def analyse(study: StudyCounts, thresholds: Thresholds | None = None) -> Analysis:
-    """Checks, estimates, evidence and verdict of one study."""
+def judge(study: StudyCounts, thresholds: Thresholds | None = None) -> Judgement:
+    """Checks, evidence and verdict of one study: what ``analyse`` builds its report around."""
     th = thresholds or Thresholds()
     agrees = agreement(study, th.alpha_check / 2)
     exact = study.test.p0 is not None and agrees.status == "holds"
@@ -151,7 +159,15 @@ def analyse(study: StudyCounts, thresholds: Thresholds | None = None) -> Analysi
 
     found = evidence(study)
     verdict = decide_with_faults(found, th, study.faults, lambda against: evidence(study.with_faults(against)))
-    reporting = _contrasts(setting)
+    return Judgement(setting, checks, verdict)
+
+
+def analyse(study: StudyCounts, thresholds: Thresholds | None = None) -> Analysis:
+    """Everything a report prints about one study."""
+    th = thresholds or Thresholds()
+    setting, checks, verdict = judge(study, th)
+    exact = setting.exact
+    reporting = contrasts(setting)
     train = study.train.p0 if study.train is not None and exact else None
     return Analysis(
         thresholds=th,
@@ -171,7 +187,7 @@ def analyse(study: StudyCounts, thresholds: Thresholds | None = None) -> Analysi
     )
 
 
-def _contrasts(setting: Setting) -> dict[str, Estimate]:
+def contrasts(setting: Setting) -> dict[str, Estimate]:
     """The leak contrast and the interaction effect with 95 % intervals."""
     study, alpha = setting.study, setting.thresholds.alpha_report / 2
     gate = leak(setting, study.arm(study.primary), replace(setting.thresholds, alpha=alpha)).gate

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reachlab import NO_INFORMATION_WORLDS, Thresholds, World
+from reachlab.measure import dual
 from reachlab.measure.contrasts import Term, difference, mean_over, nats, success
 from reachlab.measure.intervals import Interval
 from reachlab.measure.reach import Reach
@@ -76,28 +77,34 @@ def cost_ratio(setting: Setting, counts: ArmCounts, mask: Mask) -> float:
 
 
 def surplus(reach: Reach, counts: ArmCounts, mask: Mask, alpha: float) -> Interval | None:
-    """Required - spent; lower limit D(LCB p) - UCB(spent). None without spent nats or without a base.
+    """Required - spent. None without spent nats or without a base.
 
-    Without exact p0 the required nats are themselves at least kl(p, U), and the upper limit is infinite.
+    With exact p0 one paired mean (``dual``). Without, the lower limit is kl(LCB p, U) - UCB(spent), and the upper
+    limit is infinite.
     """
     spent = counts.nats()
     if spent is None or reach.kind == "missing":
         return None
+    if reach.p0 is not None:
+        found = dual.surplus_limits(reach.p0, counts.success()[:, mask], spent[:, mask], alpha, reach.top)
+        return None if math.isnan(found.value) else found
     share = alpha / (1 + int(bool(np.nan_to_num(spent[:, mask]).any())) + int(reach.random))
     p, paid = success(counts, mask, share), nats(spent, mask, share)
     if math.isnan(p.value) or math.isnan(paid.value):
         return None
-    high = reach.required(p.high, share) - paid.low if reach.kind == "exact" else math.inf
-    return Interval(reach.required(p.value, share) - paid.value, reach.required(p.low, share) - paid.high, high)
+    value, low = (reach.required(v, share) for v in (p.value, p.low))
+    return Interval(value - paid.value, low - paid.high, math.inf)
 
 
 def _compute(reach: Reach, counts: ArmCounts, mask: Mask, k: float, alpha: float) -> Interval | None:
-    share = alpha / (1 + int(reach.random))
-    p = success(counts, mask, share)
-    if math.isnan(k) or math.isnan(p.value):
+    if math.isnan(k) or reach.kind == "missing":
         return None
-    best = reach.best_of(k, share)
-    return Interval(p.value - best, p.low - best, p.high - best if reach.kind == "exact" else 1.0)
+    if reach.p0 is not None:
+        found = dual.above_best_of(reach.p0, counts.success()[:, mask], k, alpha, reach.top)
+        return None if math.isnan(found.value) else found
+    share = alpha / (1 + int(reach.random))
+    p, best = success(counts, mask, share), reach.best_of(k, share)
+    return None if math.isnan(p.value) else Interval(p.value - best, p.low - best, 1.0)
 
 
 def newly(reach: Reach, counts: ArmCounts, mask: Mask, alpha: float, tau: float, t: float) -> Interval | None:

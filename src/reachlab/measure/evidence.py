@@ -177,12 +177,12 @@ def training_effects(setting: Setting, alpha: float) -> tuple[Interval | None, I
 def gather(study: StudyCounts, thresholds: Thresholds, exact: bool, checks: Iterable[Check]) -> Evidence:
     """Everything ``decide`` needs, from counts. *exact*: whether p0 may be used (see ``checks.agreement``)."""
     setting, primary, alpha = make_setting(study, thresholds, exact), study.arm(study.primary), thresholds.alpha
-    report = ledger.entry(setting, primary)
+    printed = thresholds.alpha_report / 2
 
     def gain(mask: Mask, error: float = alpha) -> Interval | None:
         return setting.gain(primary, mask, error)
 
-    absent, absent_hard = (gain(m, thresholds.alpha_report / 2) for m in (setting.everything, setting.hard))
+    absent, absent_hard = (gain(m, printed) for m in (setting.everything, setting.hard))
     training, interaction, floor = _training(setting, primary, alpha)
     return Evidence(
         family=study.family,
@@ -208,11 +208,11 @@ def gather(study: StudyCounts, thresholds: Thresholds, exact: bool, checks: Iter
         transfer=study.transfer,
         reproduced=_reproduced(setting, primary, alpha),
         closed_gains=_closed_gains(setting, alpha),
-        cheaper=_cheaper(setting, primary, thresholds.alpha_report / 2),
-        surplus=report.surplus_nats,
-        newly=report.newly_within_reach,
-        equivalent_k=report.equivalent_k,
-        p=report.success_hard,
+        cheaper=_cheaper(setting, primary, printed),
+        surplus=ledger.surplus_nats(setting, primary, printed),
+        newly=ledger.newly_within_reach(setting, primary, printed),
+        equivalent_k=ledger.equivalent_k(setting, primary, setting.hard, printed),
+        p=ledger.success_rate(primary, setting.hard, printed, ledger.NO_HARD),
         blocked=_blocked(primary, thresholds),
         exact=exact,
     )

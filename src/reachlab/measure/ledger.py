@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from reachlab import Estimate, Json, World
+from reachlab.measure import dual
 from reachlab.measure import frontier as f
 from reachlab.measure.axes import cost_ratio, newly, surplus
 from reachlab.measure.contrasts import any_mean, mean_over, nats, success, success_bits
-from reachlab.measure.intervals import Interval, clopper_pearson
+from reachlab.measure.intervals import Interval
 from reachlab.measure.reach import Reach
 from reachlab.measure.records import ArmCounts, Mask
 from reachlab.measure.setting import Setting
@@ -78,6 +79,29 @@ def spent(counts: ArmCounts, mask: Mask, alpha: float) -> Estimate:
     return _printed(nats(values, mask, alpha), NO_SPENT, "exact" if counts.pooled and not values.any() else "sampled")
 
 
+def success_rate(counts: ArmCounts, mask: Mask, alpha: float, missing: str) -> Estimate:
+    """Mean success over the masked tasks."""
+    return _printed(success(counts, mask, alpha), missing)
+
+
+def surplus_nats(setting: Setting, counts: ArmCounts, alpha: float) -> Estimate:
+    """Required - spent on the hard tasks against the closed base."""
+    if not setting.hard.any():
+        return Estimate.missing(NO_HARD)
+    closed = setting.reach(World.CLOSED, setting.hard)
+    above = surplus(closed, counts, setting.hard, alpha)
+    return _printed(above, NO_SPENT, "sampled" if closed.kind == "exact" else "bound")
+
+
+def newly_within_reach(setting: Setting, counts: ArmCounts, alpha: float) -> Estimate:
+    """Least share of the hard tasks that the closed base does not reach and this arm does."""
+    if not setting.hard.any():
+        return Estimate.missing(NO_HARD)
+    th, closed = setting.thresholds, setting.reach(World.CLOSED, setting.hard)
+    share = newly(closed, counts, setting.hard, alpha, th.tau, th.t)
+    return Estimate.missing(NO_HARD) if share is None else _printed(share.clip(), NO_HARD, "bound")
+
+
 def _against_closed(
     setting: Setting, counts: ArmCounts, mask: Mask, alpha: float
 ) -> tuple[Reach, Interval, float] | Estimate:
@@ -96,12 +120,13 @@ def required(setting: Setting, counts: ArmCounts, mask: Mask, alpha: float) -> E
     if isinstance(rival, Estimate):
         return rival
     reach, p, share = rival
-    exact = reach.kind == "exact"
-    high = reach.required(p.high, share) if exact else math.inf
-    interval = Interval(reach.required(p.value, share), reach.required(p.low, share), high)
+    if reach.p0 is None:
+        low = reach.required(p.low, share)
+        return Interval(reach.required(p.value, share), low, math.inf).estimate("bound", "at least kl(p, U)")
+    interval = dual.required_limits(reach.p0, counts.success()[:, mask], share, reach.top)
     if not math.isfinite(interval.value):
         return Estimate.missing("success is above the share of tasks with p0 > 0")
-    return interval.estimate("sampled") if exact else interval.estimate("bound", "at least kl(p, U)")
+    return interval.estimate("sampled")
 
 
 def equivalent_k(setting: Setting, counts: ArmCounts, mask: Mask, alpha: float) -> Estimate:
@@ -110,8 +135,11 @@ def equivalent_k(setting: Setting, counts: ArmCounts, mask: Mask, alpha: float) 
     if isinstance(rival, Estimate):
         return rival
     reach, p, share = rival
-    k, low = reach.equivalent_k(p.value, share), reach.equivalent_k(p.low, share)
-    high = reach.equivalent_k(p.high, share) if reach.kind == "exact" else math.inf
+    if reach.p0 is not None:
+        found = dual.equivalent_k_limits(reach.p0, counts.success()[:, mask], share, reach.top)
+    else:
+        found = Interval(reach.equivalent_k(p.value, share), reach.equivalent_k(p.low, share), math.inf)
+    k, low, high = found.value, found.low, found.high
     if math.isfinite(k):
         return Interval(k, low, high).estimate("sampled" if reach.kind == "exact" else "bound")
     if math.isfinite(low) and low > 0:
@@ -143,19 +171,19 @@ def break_even(setting: Setting, counts: ArmCounts, mask: Mask, k: Estimate) -> 
 
 
 def bits_gained(setting: Setting, counts: ArmCounts, mask: Mask, alpha: float) -> Estimate:
-    """log2 mean p_live - log2 mean p_imagined of the same policy; missing at zero imagined successes."""
+    """log2 mean p_live - log2 mean p_imagined of the same policy; missing at zero imagined successes.
+
+    Both limits are over tasks: pooled attempts say what these tasks do, and other tasks would have been as unlike.
+    """
     imagined = setting.study.same_policy(counts, World.IMAGINED)
     if counts.arm.evaluated != World.LIVE or imagined is None:
         return Estimate.missing("needs the same policy evaluated live and imagined")
-    hits, n = imagined.pool(mask)
-    p = success(counts, mask, alpha / 2)
-    if not hits or not p.value > 0:
-        return Estimate.missing(f"{hits} imagined successes in {n} episodes, live success {p.value:.3g}")
-    q = clopper_pearson(hits, n, alpha / 2)
-    mean = mean_over(imagined.success(), mask)
+    p, q = (success(c, mask, alpha / 2) for c in (counts, imagined))
+    if not p.value > 0 or not q.value > 0:
+        return Estimate.missing(f"live success {p.value:.3g}, imagined {q.value:.3g}: both must be seen")
     low = math.log2(p.low) if p.low > 0 else -math.inf
     high = math.log2(p.high) - (math.log2(q.low) if q.low > 0 else -math.inf)
-    return Interval(math.log2(p.value) - math.log2(mean), low - math.log2(q.high), high).estimate()
+    return Interval(math.log2(p.value) - math.log2(q.value), low - math.log2(q.high), high).estimate()
 
 
 def lost(setting: Setting, counts: ArmCounts, alpha: float) -> Estimate:
@@ -213,29 +241,25 @@ def entry(setting: Setting, counts: ArmCounts) -> ArmEntry:
 
 
 def _numbers(setting: Setting, counts: ArmCounts, everything: Mask, hard: Mask, alpha: float) -> dict[str, Any]:
-    th = setting.thresholds
+    test = counts.arm.split == "test"
     closed = setting.reach(World.CLOSED, hard) if hard.any() else None
     k = equivalent_k(setting, counts, hard, alpha)
     ratio = cost_ratio(setting, counts, hard if hard.any() else everything)
     paid = spent(counts, everything, alpha)
     if hard.any() and paid.value is not None:
         paid = Estimate(paid.value, paid.ci, paid.kind, paid.reason, {"hard": spent(counts, hard, alpha).to_json()})
-    above = surplus(closed, counts, hard, alpha) if closed else None
-    reach_share = newly(closed, counts, hard, alpha, th.tau, th.t) if closed else None
     bits = success_bits(counts, everything, alpha)
     log_ratio = None if counts.log_ratio is None else any_mean(counts.mean_of(counts.log_ratio), everything, alpha)
     return {
-        "success": _printed(success(counts, everything, alpha), "no scored episode"),
-        "success_hard": _printed(success(counts, hard, alpha), NO_HARD),
+        "success": success_rate(counts, everything, alpha, "no scored episode"),
+        "success_hard": success_rate(counts, hard, alpha, NO_HARD),
         "spent_nats": paid,
         "spent_by_class": {
             name: _by_class(counts, f"spent_{name}", everything, alpha) for name in ("reasoning", "call", "answer")
         },
         "log_ratio_nats": _printed(log_ratio, NO_SPENT),
         "required_nats": required(setting, counts, hard, alpha),
-        "surplus_nats": _printed(
-            above, NO_HARD if not closed else NO_SPENT, "sampled" if closed and closed.kind == "exact" else "bound"
-        ),
+        "surplus_nats": surplus_nats(setting, counts, alpha) if test else Estimate.missing(NO_HARD),
         "free_energy_gap": gap(setting, counts, everything, alpha),
         "equivalent_k": k,
         "cost_matched_k": _cost(setting, counts, hard if hard.any() else everything, alpha),
@@ -243,7 +267,7 @@ def _numbers(setting: Setting, counts: ArmCounts, everything: Mask, hard: Mask, 
         "break_even_tasks": break_even(setting, counts, hard, k),
         "bits_gained": bits_gained(setting, counts, everything, alpha),
         "bits_imported": _printed(None if counts.arm.evaluated != World.LIVE else bits, "no successful live episode"),
-        "newly_within_reach": _share(reach_share),
+        "newly_within_reach": newly_within_reach(setting, counts, alpha) if test else Estimate.missing(NO_HARD),
         "lost": lost(setting, counts, alpha),
     }
 
@@ -270,8 +294,3 @@ def _closed_at(closed: Any, k: float, alpha: float) -> Estimate:
     exact = closed.kind == "exact"
     return Estimate(value, (value if exact else 0.0, value), "exact" if exact else "bound")
 
-
-def _share(share: Interval | None) -> Estimate:
-    if share is None or math.isnan(share.value):
-        return Estimate.missing(NO_HARD)
-    return share.clip().estimate("bound")

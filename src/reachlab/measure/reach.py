@@ -29,6 +29,8 @@ class Reach:
     """Pooled over the tasks, equally many at each."""
     bound: float | None = None
     """Mean over the tasks of a bound that holds for every policy without information."""
+    top: float = 1.0
+    """What exact p0 cannot exceed in the population that these tasks come from: t on the hard tasks."""
 
     @property
     def kind(self) -> Kind:

@@ -35,11 +35,17 @@ class Setting:
         tasks = self.study.tasks(split)
         return tasks.p0 if self.exact and tasks is not None else None
 
+    def top(self, mask: Mask) -> float:
+        """What exact p0 cannot exceed in the region that the masked test tasks are in: t, tau or 1."""
+        if (mask & self.core).any():
+            return 1.0
+        return self.thresholds.tau if (mask & ~self.hard).any() else self.thresholds.t
+
     def reach(self, world: World, mask: Mask, split: Split = "test") -> Reach:
         """What the base reaches in *world* on the masked tasks."""
         p0 = self.p0(split)
         if world == World.CLOSED and p0 is not None and bool(mask.any()):
-            return Reach(world, p0=p0[mask])
+            return Reach(world, p0=p0[mask], top=self.top(mask) if split == "test" else 1.0)
         base, tasks = self.study.base(world, split), self.study.tasks(split)
         hits, attempts = base.pool(mask) if base else (0, 0)
         bound = None
@@ -64,10 +70,7 @@ class Setting:
         closed = self.closed(counts.arm.split)
         if closed is None:
             return None
-        low = None
-        if self.exact and counts.arm.split == "test":
-            top = self.thresholds.t if not (mask & ~self.hard).any() else self.thresholds.tau
-            low = None if (mask & self.core).any() else -top
+        low = -self.top(mask) if self.exact and counts.arm.split == "test" else None
         terms: list[Term] = [(1.0, counts.success()), (-1.0, closed)]
         return difference(terms, mask, alpha, low=low)
 
