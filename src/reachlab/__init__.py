@@ -555,6 +555,10 @@ class Thresholds:
     """A gain whose upper limit is below this reads as no gain."""
     min_episodes: int = 16
     """Fewest episodes per test task and arm."""
+    reproduced: float = 0.5
+    """A no-information world reproduces a gain if it shows more than this fraction of it."""
+    floor: float = 0.01
+    """Closed success below which an arm counts as at the floor."""
 
     @property
     def t(self) -> float:

@@ -63,12 +63,12 @@ def run(
     from reachlab.studies import run as run_study
     from reachlab.studies.report import terminal
 
-    hint = f"Nothing is lost; go on with: reachlab {_command(resume=True)}"
+    hint = f"Nothing is lost; go on with: reachlab {command_line(resume=True)}"
     with console.explained(hint):
         spec = _spec(family, profile, policy, seed, seeds, dial)
         folder = out or _folder(spec, profile)
         with console.Bar("analysing and drawing") as bar:
-            command = f"reachlab {_command()}"
+            command = f"reachlab {command_line()}"
             result = run_study(spec, folder, workers=workers, resume=resume, report=bar, command=command)
         if as_json:
             console.print_json(result)
@@ -98,7 +98,7 @@ def train(
     """
     from reachlab.studies.study import train_one
 
-    with console.explained(f"Nothing is lost; go on with: reachlab {_command(resume=True)}"):
+    with console.explained(f"Nothing is lost; go on with: reachlab {command_line(resume=True)}"):
         treatment, place = _member(Treatment, "algorithm", algorithm), _member(World, "world", world)
         spec = _spec(family, profile, policy, seed, 1, dial)
         folder = out or _folder(spec, profile, algorithm, world)
@@ -279,6 +279,6 @@ def _last_metrics(weights: Path) -> list[str]:
     return ["  ".join(f"{k} {line[k]:.4g}" for k in keys if line.get(k) is not None) for line in shown]
 
 
-def _command(resume: bool = False) -> str:
+def command_line(resume: bool = False) -> str:
     arguments = sys.argv[1:] + (["--resume"] if resume and "--resume" not in sys.argv else [])
     return shlex.join(arguments)

@@ -23,7 +23,7 @@ from reachlab.errors import ReachlabError
 
 out, err = Console(), Console(stderr=True)
 
-BAD_INPUT, INTERRUPTED, INVALID = 2, 130, 3
+BAD_INPUT, INVALID, BROKEN_PROMISE, INTERRUPTED = 2, 3, 4, 130
 
 
 def print_json(content: Any) -> None:

@@ -18,6 +18,7 @@ from reachlab.measure.intervals import bounded_mean
 from reachlab.measure.ledger import ArmEntry, entry
 from reachlab.measure.records import Mask, StudyCounts
 from reachlab.measure.setting import Setting, make_setting
+from reachlab.measure.support import Support, support
 from reachlab.measure.verdict import Verdict, decide_with_faults
 
 
@@ -48,6 +49,8 @@ class Analysis:
     checks: tuple[Check, ...]
     leak: Estimate
     interaction: Estimate
+    support: Support
+    """Tasks gained and lost by the primary arm."""
     support_sweep: tuple[Json, ...]
     faults: int
 
@@ -72,6 +75,7 @@ class Analysis:
             "checks": [record_to_json(c) for c in self.checks],
             "leak": {**(self.leak.to_json() or {}), "passed": primary.evidence.leak.passed},
             "interaction": self.interaction.to_json(),
+            "support": self.support.to_json(),
             "support_sweep": list(self.support_sweep),
             "faults": self.faults,
         }
@@ -182,6 +186,7 @@ def analyse(study: StudyCounts, thresholds: Thresholds | None = None) -> Analysi
         checks=checks,
         leak=reporting["leak"],
         interaction=reporting["interaction"],
+        support=support(setting, study.arm(study.primary)),
         support_sweep=support_sweep(setting),
         faults=study.faults,
     )

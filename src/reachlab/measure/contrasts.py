@@ -87,7 +87,8 @@ def success_bits(counts: ArmCounts, mask: Mask, alpha: float) -> Interval:
     """Imported bits averaged over the successful episodes of the masked tasks: sum c b / sum c.
 
     With equally many episodes at each task this is the mean that the chain rule bounds (DESIGN 1, Bits imported).
-    The interval is that of a ratio of task means by linearisation: t over the residuals c (b - B) / mean c.
+    The interval is Gaffke's for the linearised ratio, c (b - B) / mean c, between what a task with the most successes
+    would add if they had imported nothing and if they had imported twice the most that was seen.
     """
     if counts.bits is None:
         return Interval(math.nan, 0.0, math.inf)
@@ -96,11 +97,7 @@ def success_bits(counts: ArmCounts, mask: Mask, alpha: float) -> Interval:
     weight, total = hits.sum(axis=0).astype(float), (hits * bits).sum(axis=0)
     if weight.sum() == 0:
         return Interval(math.nan, 0.0, math.inf)
-    ratio = float(total.sum() / weight.sum())
+    ratio, unit = float(total.sum() / weight.sum()), float(weight.max() / weight.mean())
     influence = (total - ratio * weight) / float(weight.mean())
-    # Shifted to be non-negative so that the skewness correction of positive_mean applies; the shift is taken back.
-    shift = float(influence.min())
-    around = positive_mean(influence - shift, alpha)
-    mirrored = positive_mean(float(influence.max()) - influence, alpha)
-    half_low = mirrored.high - mirrored.value
-    return Interval(ratio, max(0.0, ratio - half_low), ratio + around.high - around.value)
+    around = bounded_mean(influence, alpha, -ratio * unit, (2 * float(bits.max()) - ratio) * unit)
+    return Interval(ratio, max(0.0, ratio + around.low), ratio + around.high)

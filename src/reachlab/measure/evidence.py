@@ -15,11 +15,6 @@ from reachlab.measure.intervals import MIN_SEEDS, Interval
 from reachlab.measure.records import ArmCounts, Mask, StudyCounts, internalised
 from reachlab.measure.setting import Setting, make_setting
 
-REPRODUCED = 0.5
-"""A no-information world reproduces a gain if it shows more than this fraction of it."""
-FLOOR = 0.01
-"""Closed success below which an arm counts as at the floor."""
-
 
 class Named(NamedTuple):
     """A contrast and the arm it is about."""
@@ -60,7 +55,7 @@ class Evidence:
     matched: bool
     transfer: str
     reproduced: tuple[Named, ...]
-    """No-information arms less ``REPRODUCED`` of the gain and less the closed base, on the hard tasks."""
+    """No-information arms less ``Thresholds.reproduced`` of the gain and less the closed base, on the hard tasks."""
     closed_gains: tuple[Named, ...]
     """Gains on the hard tasks of arms trained and evaluated closed."""
     cheaper: bool
@@ -101,7 +96,8 @@ def _training(setting: Setting, primary: ArmCounts, alpha: float) -> tuple[Inter
     if rival is None or base_closed is None:
         return training, None, False
     interaction = difference([*terms, (-1.0, rival.success()), (1.0, base_closed)], mask, alpha)
-    floor = mean_over(rival.success(), mask) < FLOOR and mean_over(base_closed, mask) < FLOOR
+    least = setting.thresholds.floor
+    floor = all(mean_over(rates, mask) < least for rates in (rival.success(), base_closed))
     return training, interaction, floor
 
 
@@ -125,7 +121,7 @@ def _internalised(setting: Setting, alpha: float) -> tuple[Named, ...]:
 
 
 def _reproduced(setting: Setting, primary: ArmCounts, alpha: float) -> tuple[Named, ...]:
-    study, closed = setting.study, setting.closed()
+    study, closed, part = setting.study, setting.closed(), setting.thresholds.reproduced
     worlds = [w for w in NO_INFORMATION_WORLDS if w != World.CLOSED]
     arms = [a for w in worlds for a in (study.base(w), study.same_policy(primary, w)) if a is not None]
     unique = {a.arm.name: a for a in arms if a.arm.name != primary.arm.name}
@@ -133,7 +129,7 @@ def _reproduced(setting: Setting, primary: ArmCounts, alpha: float) -> tuple[Nam
         return ()
     out = []
     for name, counts in unique.items():
-        terms: list[Term] = [(1.0, counts.success()), (-REPRODUCED, primary.success()), (REPRODUCED - 1, closed)]
+        terms: list[Term] = [(1.0, counts.success()), (-part, primary.success()), (part - 1, closed)]
         found = difference(terms, setting.hard, alpha / len(unique))
         if found is not None:
             out.append(Named(name, found))

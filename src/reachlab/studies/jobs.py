@@ -12,6 +12,7 @@ import importlib
 import multiprocessing as mp
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -172,6 +173,8 @@ def _return_memory() -> None:
 
 
 def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
+    """For torch where it is loaded, else for whatever numerical library a job will load."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)

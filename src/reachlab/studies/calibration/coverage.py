@@ -16,25 +16,26 @@ import numpy as np
 from reachlab import Arm, Estimate, FloatArray, Thresholds, Treatment, World
 from reachlab.measure import (
     ArmEntry,
-    Flow,
-    Interval,
     Judgement,
     StudyCounts,
+    best_of,
     entry,
     equivalent_k,
     frontier_success,
     judge,
+    pass_curve,
     required_nats,
-    support_flow,
 )
 from reachlab.measure.analysis import contrasts
+from reachlab.measure.support import Support, support
 from reachlab.studies.calibration.draw import SPREAD, StudySize
 from reachlab.studies.calibration.process import CLOSED_TOKENS, RIGHT
 from reachlab.studies.calibration.worlds import PRIMARY, TabularWorld
 
 BASE, RL = Treatment.BASE, Treatment.RL
-CLOSED = Arm(BASE, None, World.CLOSED)
 TRAINED_CLOSED = Arm(RL, World.CLOSED, World.CLOSED)
+ROUNDING = 1e-6
+"""Relative: an interval that misses by less covers (a rate of 1e-8 is not seen in any sample, nor meant by anyone)."""
 RUNS = np.linspace(-SPREAD, SPREAD, 33)[1::2]
 """Midpoints over which quantities that are not linear in the rate of calling are averaged between training runs."""
 
@@ -110,6 +111,12 @@ class Population:
     def newly(self) -> float:
         return self.on_hard(((self.p >= self.thresholds.tau) & (self.p0 < self.thresholds.t)).astype(float))
 
+    @property
+    def corrected(self) -> float:
+        k = min(self.size.episodes * self.world.oversampling // 2, self.size.episodes)
+        before, after = best_of(self.p0, k), best_of(self.p, k)
+        return float(((1 - before) * (after - before)).mean())
+
     @cached_property
     def flow(self) -> tuple[float, float, float]:
         """(preserved, expanded, shrunk) shares of tasks, by membership after the study's number of attempts."""
@@ -139,12 +146,14 @@ class Printed:
     def contrasts(self) -> dict[str, Estimate]:
         return contrasts(self.judgement.setting)
 
+    @property
+    def passed(self) -> Estimate:
+        arm = self.study.arm(self.study.primary)
+        return pass_curve(arm.episodes[0], arm.successes[0], self.alpha, (4,))[0].success.estimate()
+
     @cached_property
-    def flow(self) -> Flow | None:
-        base, arm = self.study.arm(CLOSED.name), self.study.arm(self.study.primary)
-        if base.seeds != arm.seeds or base.episodes.min() != arm.episodes.max():
-            return None
-        return support_flow((base.episodes[0], base.successes[0]), (arm.episodes[0], arm.successes[0]))
+    def support(self) -> Support:
+        return support(self.judgement.setting, self.study.arm(self.study.primary))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +162,7 @@ class Quantity:
 
     name: str
     true: Callable[[Population], float]
-    printed: Callable[[Printed], Estimate | Interval | None]
+    printed: Callable[[Printed], Estimate]
     conservative: str = ""
     """Why it covers more than 95 % by construction, if it does."""
 
@@ -166,6 +175,7 @@ def _harmonic(flow: tuple[float, float, float]) -> float:
 
 SHARED = "two limits share the error"
 BOUND = "a bound: a lower limit of a lower bound"
+BOUNDED = "limits hold whatever the distribution of difficulty"
 EXACT = "Clopper-Pearson is exact on both sides"
 QUANTITIES = (
     Quantity("success", lambda t: float(t.p.mean()), lambda r: r.primary.success),
@@ -183,21 +193,22 @@ QUANTITIES = (
     Quantity("lost", lambda t: t.lost, lambda r: r.primary.lost, BOUND),
     Quantity("leak contrast", lambda t: t.leak, lambda r: r.contrasts["leak"]),
     Quantity("interaction effect", lambda t: t.interaction, lambda r: r.contrasts["interaction"]),
-    Quantity("SRR", lambda t: t.flow[0] / (t.flow[0] + t.flow[2]), lambda r: r.flow and r.flow.srr(r.alpha), EXACT),
-    Quantity("NDR", lambda t: t.flow[1] / (t.flow[0] + t.flow[1]), lambda r: r.flow and r.flow.ndr(r.alpha), EXACT),
-    Quantity("SDS", lambda t: _harmonic(t.flow), lambda r: r.flow and r.flow.sds(r.alpha), SHARED),
-    Quantity("NSCR", lambda t: (t.flow[1] - t.flow[2]) / sum(t.flow), lambda r: r.flow and r.flow.nscr(r.alpha)),
+    Quantity("SRR", lambda t: t.flow[0] / (t.flow[0] + t.flow[2]), lambda r: r.support.srr, EXACT),
+    Quantity("NDR", lambda t: t.flow[1] / (t.flow[0] + t.flow[1]), lambda r: r.support.ndr, EXACT),
+    Quantity("SDS", lambda t: _harmonic(t.flow), lambda r: r.support.sds, SHARED),
+    Quantity("NSCR", lambda t: (t.flow[1] - t.flow[2]) / sum(t.flow), lambda r: r.support.nscr),
+    Quantity("expanded beyond placebo", lambda t: t.corrected, lambda r: r.support.expanded),
+    Quantity("Cover@tau", lambda t: float((t.p >= t.thresholds.tau).mean()), lambda r: r.support.cover_arm, BOUNDED),
+    Quantity("pass@4", lambda t: float(best_of(t.p, 4).mean()), lambda r: r.passed),
 )  # fmt: skip
 
 
-def covers(printed: Estimate | Interval | None, true: float) -> int | None:
+def covers(printed: Estimate, true: float) -> int | None:
     """0 if the interval covers *true*, -1 if all of it is below, 1 if above; None if nothing was printed."""
-    if isinstance(printed, Interval):
-        printed = printed.estimate()
-    if printed is None or printed.value is None or printed.ci is None or not math.isfinite(true):
+    if printed.value is None or printed.ci is None or not math.isfinite(true):
         return None
     low, high = printed.ci
-    slack = 1e-9 * max(1.0, abs(true))
+    slack = ROUNDING * max(1.0, abs(true))
     if high is not None and high < true - slack:
         return -1
     return int(low is not None and low > true + slack)

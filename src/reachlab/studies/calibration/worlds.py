@@ -15,6 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 from reachlab import Arm, FloatArray, Thresholds, Treatment, World
+from reachlab.errors import UnknownName
 from reachlab.measure import equivalent_k, required_nats, tilt
 from reachlab.studies.calibration.process import CLOSED_TOKENS, Channel, Law, TabularPolicy, law
 
@@ -290,3 +291,11 @@ BUILDERS: tuple[Callable[[], TabularWorld], ...] = (
 def worlds() -> tuple[TabularWorld, ...]:
     """Every world, in the order of the table."""
     return tuple(build() for build in BUILDERS)
+
+
+def find(name: str) -> TabularWorld:
+    """The world called *name*; raises ``UnknownName``."""
+    for world in worlds():
+        if world.name == name:
+            return world
+    raise UnknownName("world", name, (w.name for w in worlds()))

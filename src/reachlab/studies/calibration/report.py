@@ -1,0 +1,136 @@
+"""A calibration for people: the terminal's tables and ``report.md`` with its picture, beside result.json.
+
+Every number comes from result.json; nothing is computed here. Not covered: the drawing (``picture``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from reachlab import Json
+from reachlab.studies.store import published
+
+KEPT = {True: "kept", False: "BROKEN", None: "too few studies to tell"}
+HEAD = ("world", "true regime", "read as", "false creation", "found", "undecided")
+COVERAGE_HEAD = ("interval", "worlds", "covers", "at least", "all below", "all above", "remark")
+
+
+def percent(found: Json, digits: int = 2) -> str:
+    """``0.1 % [0.0, 0.6]``: a rate with its 95 % interval."""
+    low, high = (f"{100 * v:.{digits}f}" for v in found["ci"])
+    return f"{100 * found['value']:.{digits}f} % [{low}, {high}]"
+
+
+def terminal(result: Json) -> RenderableType:
+    """Promises, confusion by world, coverage, power."""
+    size = result["spec"]["profile"]["size"]
+    title = f"{size['tasks']} test tasks, {size['episodes']} episodes each; rates with 95 % intervals"
+    parts: list[RenderableType] = [_table(title, HEAD, world_rows(result)), Text()]
+    parts += [_table("Printed intervals (95 %)", COVERAGE_HEAD, coverage_rows(result)), Text()]
+    parts += [_table("Power: creation found", POWER_HEAD, power_rows(result)), Text()]
+    parts += [Text(line, style="bold" if kept else "bold red") for line, kept in promise_lines(result)]
+    return Group(*parts)
+
+
+def world_rows(result: Json) -> list[tuple[str, ...]]:
+    """One row per world."""
+    rows = []
+    for world in result["worlds"]:
+        read = ", ".join(f"{rung} {n}" for rung, n in sorted(world["verdicts"].items(), key=lambda item: -item[1]))
+        found = percent(world["detected"]) if world["creation"] else "–"
+        false = percent(world["false_creation"])
+        rows.append((world["name"], world["truth"], read, false, found, percent(world["undecided"], 1)))
+    return rows
+
+
+def coverage_rows(result: Json) -> list[tuple[str, ...]]:
+    """One row per interval: the world where it covers least."""
+    rows = []
+    names = dict.fromkeys(row["interval"] for row in result["coverage"])
+    for name in names:
+        cells = [row for row in result["coverage"] if row["interval"] == name]
+        least = min(cells, key=lambda row: float(row["coverage"]["value"]))
+        found, n = least["coverage"], least["coverage"]["studies"]
+        sides = (f"{100 * least[side] / n:.2f} %" for side in ("below", "above"))
+        where = f"{least['world']}, least of {len(cells)}"
+        rows.append((name, where, percent(found), f"{100 * found['at_least']:.2f} %", *sides, least["conservative"]))
+    return rows
+
+
+POWER_HEAD = ("world", "tasks", "episodes", "training runs", "creation found")
+
+
+def power_rows(result: Json) -> list[tuple[str, ...]]:
+    """One row per creation world and size."""
+    keys = ("tasks", "episodes", "seeds")
+    return [(row["world"], *(str(row[key]) for key in keys), percent(row["power"], 1)) for row in result["power"]]
+
+
+def promise_lines(result: Json) -> Iterable[tuple[str, bool]]:
+    """What the calibration is held to, and whether it was kept."""
+    for row in result["promises"]:
+        worst = f" (worst: {row['worst']}, {row['value']:.4f}, 95 % limit {row['limit']:.4f})" if row["worst"] else ""
+        yield f"{row['promise']}: {KEPT[row['kept']]}{worst}", row["kept"] is not False
+
+
+def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title=Text(title), title_justify="left", title_style="bold", show_edge=False,
+                  pad_edge=False)  # fmt: skip
+    for n, name in enumerate(head):
+        table.add_column(name, no_wrap=n == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(value) for value in row))
+    return table
+
+
+def _markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    return [*lines, *(f"| {' | '.join(row)} |" for row in rows), ""]
+
+
+def markdown(result: Json) -> str:
+    """The whole report."""
+    size, profile = result["spec"]["profile"]["size"], result["spec"]["profile"]
+    text = [
+        f"# Error rates of the verdict: {profile['name']} calibration",
+        "",
+        f"`{result['command'] or 'reachlab calibrate'}`, version {result['version']}. Studies of {size['tasks']} test "
+        f"tasks, {size['episodes']} episodes per task and arm, {size['seeds']} training run; rates with 95 % intervals.",
+        "",
+        *(f"- {line}" for line, _ in promise_lines(result)),
+        "",
+        "![Error rates](calibration.png)",
+        "",
+        "## Verdicts, by world of known truth",
+        "",
+        *_markdown_table((*HEAD, "what it is"), _explained(result)),
+        "False creation: a C rung where there is none, or a higher one than is true. True regimes follow from p0, the "
+        "exact laws and the thresholds; `none` means that no rung is true, and UNDECIDED is the right answer.",
+        "",
+        "## Printed intervals",
+        "",
+        *_markdown_table(COVERAGE_HEAD, coverage_rows(result)),
+        "## Power",
+        "",
+        *_markdown_table(POWER_HEAD, power_rows(result)),
+    ]
+    return "\n".join(text)
+
+
+def _explained(result: Json) -> list[tuple[str, ...]]:
+    return [(*row, world["meaning"]) for row, world in zip(world_rows(result), result["worlds"], strict=True)]
+
+
+def write_report(out: Path, result: Json) -> None:
+    """Write calibration.png and report.md beside result.json."""
+    from reachlab.studies.calibration import picture  # a terminal report needs no matplotlib
+
+    picture.calibration(result, out / "calibration.png")
+    with published(out / "report.md") as temporary:
+        temporary.write_text(markdown(result), encoding="utf-8")

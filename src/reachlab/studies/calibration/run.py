@@ -1,0 +1,108 @@
+"""Run a calibration: lay out its chunks of studies, execute them, count, write the result and its pictures.
+
+Command: ``reachlab calibrate``; in Python ``calibrate(CalibrationSpec(calibration_profile("smoke")), "runs/c")``.
+Not covered: the numbers themselves (``tally``).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import reachlab
+from reachlab import Json
+from reachlab.errors import CorruptRun
+from reachlab.studies.calibration.draw import StudySize
+from reachlab.studies.calibration.report import write_report
+from reachlab.studies.calibration.spec import CalibrationSpec
+from reachlab.studies.calibration.tally import Trials, tally
+from reachlab.studies.calibration.truth import truth
+from reachlab.studies.calibration.worlds import worlds
+from reachlab.studies.jobs import Call, Job, Report, execute
+from reachlab.studies.store import read_json, write_json
+from reachlab.studies.study import default_workers
+
+SCHEMA = "reachlab.calibration/1"
+TRIAL = "reachlab.studies.calibration.trial"
+COVERED = ("hash", "noisy", "rare-tool", "bandit", "hash-8", "collapse")
+"""Worlds whose printed intervals are checked: exact, sampled and bounded p0; alike and unlike tasks; gains and losses."""
+SECONDS = {"verdicts": 0.04, "intervals": 0.06}
+"""Rough, for the weights of the progress bar only."""
+
+
+def calibrate(
+    spec: CalibrationSpec,
+    out: Path | str,
+    *,
+    workers: int | None = None,
+    resume: bool = False,
+    report: Report = lambda done, total, running: None,
+    command: str = "",
+) -> Json:
+    """The whole calibration; result.json's content. ``workers`` never changes a number.
+
+    Raises CorruptRun for an *out* that holds something else.
+    """
+    out, began = Path(out), time.monotonic()
+    _prepare(spec, out, resume)
+    execute([job for kind in Trials for job in _jobs(spec, out, kind)], workers or default_workers(), report)
+    result: Json = {
+        "schema": SCHEMA,
+        "version": reachlab.__version__,
+        "command": command,
+        "spec": spec.to_json(),
+        **tally(spec, {kind: _read(spec, out, kind) for kind in Trials}),
+        "seconds": time.monotonic() - began,
+    }
+    write_json(out / "result.json", result)
+    write_report(out, result)
+    return result
+
+
+def plan_trials(spec: CalibrationSpec, kind: Trials) -> Iterator[tuple[str, StudySize, int]]:
+    """(world, size, number of studies) of every cell."""
+    profile = spec.profile
+    match kind:
+        case Trials.VERDICTS:
+            yield from ((world.name, profile.size, profile.replicates) for world in worlds())
+        case Trials.POWER:
+            created = [world.name for world in worlds() if truth(world, spec.thresholds).creation]
+            yield from ((name, size, profile.power) for name in created for size in profile.grid if size != profile.size)
+        case Trials.INTERVALS:
+            yield from ((name, profile.size, profile.coverage) for name in COVERED)
+
+
+def _prepare(spec: CalibrationSpec, out: Path, resume: bool) -> None:
+    path, wanted = out / "spec.json", json.loads(json.dumps(spec.to_json()))
+    if path.exists():
+        if read_json(path) != wanted:
+            raise CorruptRun(f"{out} holds another calibration or a study (its spec.json differs); choose another --out")
+        if not resume:
+            raise CorruptRun(f"{out} holds this calibration already; add --resume to go on, or choose another --out")
+    elif out.exists() and any(out.iterdir()):
+        raise CorruptRun(f"{out} is not empty and holds no spec.json; choose another --out")
+    else:
+        write_json(path, wanted)
+
+
+def _chunks(spec: CalibrationSpec, out: Path, kind: Trials) -> Iterator[tuple[str, StudySize, Path, int, int]]:
+    """(world, size, file, first study, studies) of every unit of work."""
+    for name, size, studies in plan_trials(spec, kind):
+        folder = out / "trials" / kind / f"{name}-{size.tasks}x{size.episodes}x{size.seeds}"
+        for first in range(0, studies, spec.profile.chunk):
+            yield name, size, folder / f"{first:06d}.json", first, min(spec.profile.chunk, studies - first)
+
+
+def _jobs(spec: CalibrationSpec, out: Path, kind: Trials) -> Iterator[Job]:
+    function = "intervals" if kind is Trials.INTERVALS else "verdicts"
+    for name, size, path, first, count in _chunks(spec, out, kind):
+        call = Call(f"{TRIAL}:{function}", (str(path), str(out), name, size, first, count))
+        seconds = count * SECONDS[function] * size.tasks / spec.profile.size.tasks
+        label = f"{kind} {path.parent.name} from {first}"
+        yield Job(label, path, call, weight=seconds)
+
+
+def _read(spec: CalibrationSpec, out: Path, kind: Trials) -> list[tuple[str, StudySize, Json]]:
+    return [(name, size, read_json(path)) for name, size, path, _, _ in _chunks(spec, out, kind)]
