@@ -27,8 +27,8 @@ from reachlab.measure.analysis import Analysis, Judgement, analyse, judge
 from reachlab.measure.axes import Axes, Leak
 from reachlab.measure.checks import Check
 from reachlab.measure.estimators import PassPoint, pass_at_k, pass_curve
-from reachlab.measure.flow import Flow, support_flow
 from reachlab.measure.evidence import Evidence, gather
+from reachlab.measure.flow import Flow, support_flow
 from reachlab.measure.frontier import (
     Point,
     best_of,

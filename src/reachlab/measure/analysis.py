@@ -150,12 +150,17 @@ def support_sweep(setting: Setting) -> tuple[Json, ...]:
     return tuple(out)
 
 
+def see(study: StudyCounts, thresholds: Thresholds) -> tuple[Setting, Check]:
+    """The study through its thresholds, p0 as exact only where that is given, testable and agrees with frequency."""
+    agrees = agreement(study, thresholds.alpha_check / 2)
+    return make_setting(study, thresholds, study.test.p0 is not None and agrees.status == "holds"), agrees
+
+
 def judge(study: StudyCounts, thresholds: Thresholds | None = None) -> Judgement:
     """Checks, evidence and verdict of one study: what ``analyse`` builds its report around."""
     th = thresholds or Thresholds()
-    agrees = agreement(study, th.alpha_check / 2)
-    exact = study.test.p0 is not None and agrees.status == "holds"
-    setting = make_setting(study, th, exact)
+    setting, agrees = see(study, th)
+    exact = setting.exact
     checks = (*theorem_checks(setting, th), *([agrees] if study.test.p0 is not None else []))
 
     def evidence(counted: StudyCounts) -> Evidence:

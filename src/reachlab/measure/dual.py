@@ -14,21 +14,21 @@ Not covered: p0 that is sampled or bounded (``reach``), where D >= kl(p, U) is u
 from __future__ import annotations
 
 import math
+
 import numpy as np
 from scipy import optimize
 
 from reachlab import FloatArray
 from reachlab.measure import frontier as f
-from reachlab.measure.contrasts import combine
 from reachlab.measure.intervals import Interval, bounded_mean, lower_limit, positive_mean, with_seeds
 
-LEAST_GAP = 1e-4
+LEAST_GAP = 1e-3
 """Relative accuracy to which limits of equivalent k are solved."""
 LARGEST_LOG_K = 700.0
 
 
 def log_partition(p0: FloatArray, lam: float) -> FloatArray:
-    """log E_pi0 exp(lam * reward) = log(1 - p0 + p0 e^lam) at each task (N,)."""
+    """The logarithm of E_pi0 exp(lam * reward) = log(1 - p0 + p0 e^lam) at each task (N,)."""
     with np.errstate(divide="ignore"):
         out: FloatArray = np.logaddexp(np.log1p(-p0), np.log(p0) + lam)
     return out
@@ -57,9 +57,8 @@ def required_limits(p0: FloatArray, rates: FloatArray, alpha: float, top: float 
     p = _mean(rates, alpha)
     value = f.required_nats(p0, p.value)
     low = max(0.0, _dual_low(p0, rates, np.zeros_like(rates), p.low, alpha, top))
-    over = f.required_nats(p0, p.high) - value
-    spread = bounded_mean(-log_partition(p0, tilt_to(p0, p.high)), alpha, -float(log_partition(np.array([top]), f.LARGEST_TILT)[0]), 0.0)
-    return Interval(value, min(low, value), value + math.hypot(over, spread.high - spread.value))
+    over, weights = f.required_nats(p0, p.high) - value, log_partition(p0, tilt_to(p0, p.high))
+    return Interval(value, min(low, value), value + math.hypot(over, weights.mean() - lower_limit(weights, alpha)))
 
 
 def surplus_limits(
@@ -121,7 +120,7 @@ def _dual_low(
 
 
 def _edge(p0: FloatArray, rates: FloatArray, alpha: float, top: float, start: float, below: bool) -> float:
-    """The k away from exp(*start*) from which on one limit of ``above_best_of`` is clear of 0; 0 or infinity if none."""
+    """The k away from exp(*start*) from which on a limit of ``above_best_of`` is clear of 0; 0 or infinity if none."""
 
     def limit(log_k: float) -> float:
         found = above_best_of(p0, rates, math.exp(log_k), alpha, top)

@@ -38,7 +38,7 @@ class Support:
     """Exact two-sided p of no flow beyond resampling."""
     corrected_k: int
     expanded: Estimate
-    """Share of tasks that the arm newly solves with ``corrected_k`` attempts, less what the base newly solves itself."""
+    """Share of tasks newly solved by the arm within ``corrected_k`` attempts, less what the base newly solves itself."""
     shrunk: Estimate
     cover_arm: Estimate
     """Cover@tau of the arm: share of tasks with success at least tau."""
@@ -50,7 +50,7 @@ class Support:
         for key in self.__dataclass_fields__:
             value: Any = getattr(self, key)
             if isinstance(value, Flow):
-                value = {part: getattr(value, part) for part in ("preserved", "expanded", "shrunk", "out")}
+                value = _parts(value)
             out[key] = value.to_json() if isinstance(value, Estimate) else list(value) if key == "sweep" else value
         return out
 
@@ -70,12 +70,16 @@ def support(setting: Setting, counts: ArmCounts) -> Support:
         **dynamics,
         mcnemar=None if flow is None else flow.p_value(),
         corrected_k=least,
-        expanded=_printed(corrected and corrected.expanded),
-        shrunk=_printed(corrected and corrected.shrunk),
+        expanded=_printed(corrected.expanded if corrected else None),
+        shrunk=_printed(corrected.shrunk if corrected else None),
         cover_arm=_cover(arm, tau, alpha),
         cover_base=_cover(base, tau, alpha),
-        sweep=tuple({"eps": eps, "expanded": f.expanded, "shrunk": f.shrunk, "preserved": f.preserved} for eps, f in sweep),
+        sweep=tuple({"eps": eps, **_parts(found)} for eps, found in sweep),
     )
+
+
+def _parts(flow: Flow) -> dict[str, int]:
+    return {"preserved": flow.preserved, "expanded": flow.expanded, "shrunk": flow.shrunk, "out": flow.out}
 
 
 def _run(counts: ArmCounts | None) -> Counts | None:

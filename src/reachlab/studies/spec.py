@@ -48,7 +48,7 @@ class Profile:
 
 PROFILES = {
     "smoke": Profile("smoke", 40, 20, 16, 8, 8, 8, 20, 10, 32, chunk_tasks=20, checkpoint_every=2),
-    "default": Profile("default", 160, 80, 16, 100, 8, 16, 200, 60, 64),
+    "default": Profile("default", 320, 80, 16, 100, 8, 16, 200, 60, 64),
     "full": Profile("full", 400, 200, 32, 240, 16, 16, 500, 160, 64),
 }
 

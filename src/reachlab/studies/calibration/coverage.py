@@ -16,17 +16,16 @@ import numpy as np
 from reachlab import Arm, Estimate, FloatArray, Thresholds, Treatment, World
 from reachlab.measure import (
     ArmEntry,
-    Judgement,
     StudyCounts,
     best_of,
     entry,
     equivalent_k,
     frontier_success,
-    judge,
     pass_curve,
     required_nats,
 )
-from reachlab.measure.analysis import contrasts
+from reachlab.measure.analysis import contrasts, see
+from reachlab.measure.ledger import gap
 from reachlab.measure.support import Support, support
 from reachlab.studies.calibration.draw import SPREAD, StudySize
 from reachlab.studies.calibration.process import CLOSED_TOKENS, RIGHT
@@ -132,19 +131,20 @@ class Printed:
 
     def __init__(self, study: StudyCounts, thresholds: Thresholds) -> None:
         self.study, self.alpha = study, thresholds.alpha_report / 2
-        self.judgement: Judgement = judge(study, thresholds)
+        self.setting, _ = see(study, thresholds)
 
     @cached_property
     def primary(self) -> ArmEntry:
-        return entry(self.judgement.setting, self.study.arm(self.study.primary))
+        return entry(self.setting, self.study.arm(self.study.primary))
 
-    @cached_property
-    def closed(self) -> ArmEntry:
-        return entry(self.judgement.setting, self.study.arm(TRAINED_CLOSED.name))
+    @property
+    def gap(self) -> Estimate:
+        trained = self.study.arm(TRAINED_CLOSED.name)
+        return gap(self.setting, trained, self.setting.everything, self.alpha)
 
     @cached_property
     def contrasts(self) -> dict[str, Estimate]:
-        return contrasts(self.judgement.setting)
+        return contrasts(self.setting)
 
     @property
     def passed(self) -> Estimate:
@@ -153,7 +153,7 @@ class Printed:
 
     @cached_property
     def support(self) -> Support:
-        return support(self.judgement.setting, self.study.arm(self.study.primary))
+        return support(self.setting, self.study.arm(self.study.primary))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ QUANTITIES = (
     Quantity("equivalent k", lambda t: equivalent_k(t.p0[t.hard], t.on_hard(t.p)) if t.hard.any() else math.nan,
              lambda r: r.primary.equivalent_k),
     Quantity("cost-matched k", lambda t: t.cost, lambda r: r.primary.cost_matched_k),
-    Quantity("gap to the frontier", lambda t: t.gap, lambda r: r.closed.free_energy_gap, SHARED),
+    Quantity("gap to the frontier", lambda t: t.gap, lambda r: r.gap, SHARED),
     Quantity("bits gained", lambda t: t.bits_gained, lambda r: r.primary.bits_gained, SHARED),
     Quantity("bits imported", lambda t: t.bits_imported, lambda r: r.primary.bits_imported),
     Quantity("newly within reach", lambda t: t.newly, lambda r: r.primary.newly_within_reach, BOUND),

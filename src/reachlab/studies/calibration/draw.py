@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from reachlab import NO_INFORMATION_WORLDS, Arm, Treatment, World
+from reachlab import NO_INFORMATION_WORLDS, Arm, FloatArray, Treatment, World
 from reachlab.measure import ArmCounts, StudyCounts, TaskSet
 from reachlab.studies.calibration.process import CALLED, CLOSED_TOKENS, RIGHT, Law
 from reachlab.studies.calibration.worlds import ARMS, PRIMARY, TABLE, TabularWorld
@@ -54,11 +54,12 @@ def draw(world: TabularWorld, size: StudySize, rng: np.random.Generator) -> Stud
     )
 
 
-def _rounded(world: TabularWorld) -> np.ndarray:
+def _rounded(world: TabularWorld) -> FloatArray:
     """(M,) the dial to a power of ten, never across the accessibility threshold; one stratum per power."""
     tens = 10.0 ** np.round(np.log10(world.dial))
     hard = world.dial < TABLE.t
-    return np.where(hard, np.minimum(tens, 1e-4), np.maximum(tens, 1e-3))
+    out: FloatArray = np.where(hard, np.minimum(tens, 1e-4), np.maximum(tens, 1e-3))
+    return out
 
 
 def _strata(world: TabularWorld) -> list[float]:

@@ -17,14 +17,15 @@ from reachlab import Json
 from reachlab.studies.store import published
 
 KEPT = {True: "kept", False: "BROKEN", None: "too few studies to tell"}
-HEAD = ("world", "true regime", "read as", "false creation", "found", "undecided")
-COVERAGE_HEAD = ("interval", "worlds", "covers", "at least", "all below", "all above", "remark")
+HEAD = ("world", "truth", "read as", "false creation, %", "found, %", "undecided, %")
+COVERAGE_HEAD = ("interval", "world", "covers, %", "below, %", "above, %", "remark")
+POWER_HEAD = ("world", "tasks", "episodes", "runs", "found, %")
 
 
-def percent(found: Json, digits: int = 2) -> str:
-    """``0.1 % [0.0, 0.6]``: a rate with its 95 % interval."""
+def percent(found: Json, digits: int = 1) -> str:
+    """``0.1 [0.0, 0.6]``: a rate in percent with its 95 % interval."""
     low, high = (f"{100 * v:.{digits}f}" for v in found["ci"])
-    return f"{100 * found['value']:.{digits}f} % [{low}, {high}]"
+    return f"{100 * found['value']:.{digits}f} [{low}, {high}]"
 
 
 def terminal(result: Json) -> RenderableType:
@@ -32,7 +33,8 @@ def terminal(result: Json) -> RenderableType:
     size = result["spec"]["profile"]["size"]
     title = f"{size['tasks']} test tasks, {size['episodes']} episodes each; rates with 95 % intervals"
     parts: list[RenderableType] = [_table(title, HEAD, world_rows(result)), Text()]
-    parts += [_table("Printed intervals (95 %)", COVERAGE_HEAD, coverage_rows(result)), Text()]
+    narrow = [row[:-1] for row in coverage_rows(result)]  # the remark is for the page
+    parts += [_table("Printed 95 % intervals, where they cover least", COVERAGE_HEAD[:-1], narrow), Text()]
     parts += [_table("Power: creation found", POWER_HEAD, power_rows(result)), Text()]
     parts += [Text(line, style="bold" if kept else "bold red") for line, kept in promise_lines(result)]
     return Group(*parts)
@@ -40,36 +42,32 @@ def terminal(result: Json) -> RenderableType:
 
 def world_rows(result: Json) -> list[tuple[str, ...]]:
     """One row per world."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for world in result["worlds"]:
         read = ", ".join(f"{rung} {n}" for rung, n in sorted(world["verdicts"].items(), key=lambda item: -item[1]))
         found = percent(world["detected"]) if world["creation"] else "–"
         false = percent(world["false_creation"])
-        rows.append((world["name"], world["truth"], read, false, found, percent(world["undecided"], 1)))
+        rows.append((world["name"], world["truth"], read, false, found, percent(world["undecided"])))
     return rows
 
 
 def coverage_rows(result: Json) -> list[tuple[str, ...]]:
     """One row per interval: the world where it covers least."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     names = dict.fromkeys(row["interval"] for row in result["coverage"])
     for name in names:
         cells = [row for row in result["coverage"] if row["interval"] == name]
         least = min(cells, key=lambda row: float(row["coverage"]["value"]))
         found, n = least["coverage"], least["coverage"]["studies"]
-        sides = (f"{100 * least[side] / n:.2f} %" for side in ("below", "above"))
-        where = f"{least['world']}, least of {len(cells)}"
-        rows.append((name, where, percent(found), f"{100 * found['at_least']:.2f} %", *sides, least["conservative"]))
+        sides = (f"{100 * least[side] / n:.1f}" for side in ("below", "above"))
+        rows.append((name, least["world"], percent(found), *sides, least["conservative"]))
     return rows
-
-
-POWER_HEAD = ("world", "tasks", "episodes", "training runs", "creation found")
 
 
 def power_rows(result: Json) -> list[tuple[str, ...]]:
     """One row per creation world and size."""
     keys = ("tasks", "episodes", "seeds")
-    return [(row["world"], *(str(row[key]) for key in keys), percent(row["power"], 1)) for row in result["power"]]
+    return [(row["world"], *(str(row[key]) for key in keys), percent(row["power"])) for row in result["power"]]
 
 
 def promise_lines(result: Json) -> Iterable[tuple[str, bool]]:
@@ -82,8 +80,8 @@ def promise_lines(result: Json) -> Iterable[tuple[str, bool]]:
 def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title=Text(title), title_justify="left", title_style="bold", show_edge=False,
                   pad_edge=False)  # fmt: skip
-    for n, name in enumerate(head):
-        table.add_column(name, no_wrap=n == 0, overflow="fold")
+    for name in head:
+        table.add_column(name, no_wrap=name in head[:2] or name.endswith("%"), overflow="fold")
     for row in rows:
         table.add_row(*(Text(value) for value in row))
     return table
@@ -101,7 +99,7 @@ def markdown(result: Json) -> str:
         f"# Error rates of the verdict: {profile['name']} calibration",
         "",
         f"`{result['command'] or 'reachlab calibrate'}`, version {result['version']}. Studies of {size['tasks']} test "
-        f"tasks, {size['episodes']} episodes per task and arm, {size['seeds']} training run; rates with 95 % intervals.",
+        f"tasks, {size['episodes']} episodes per task and arm, {size['seeds']} training run. Rates: 95 % intervals.",
         "",
         *(f"- {line}" for line, _ in promise_lines(result)),
         "",

@@ -27,7 +27,7 @@ from reachlab.studies.study import default_workers
 SCHEMA = "reachlab.calibration/1"
 TRIAL = "reachlab.studies.calibration.trial"
 COVERED = ("hash", "noisy", "rare-tool", "bandit", "hash-8", "collapse")
-"""Worlds whose printed intervals are checked: exact, sampled and bounded p0; alike and unlike tasks; gains and losses."""
+"""Worlds whose printed intervals are checked: exact and sampled p0; alike and unlike tasks; gains and losses."""
 SECONDS = {"verdicts": 0.04, "intervals": 0.06}
 """Rough, for the weights of the progress bar only."""
 
@@ -69,7 +69,8 @@ def plan_trials(spec: CalibrationSpec, kind: Trials) -> Iterator[tuple[str, Stud
             yield from ((world.name, profile.size, profile.replicates) for world in worlds())
         case Trials.POWER:
             created = [world.name for world in worlds() if truth(world, spec.thresholds).creation]
-            yield from ((name, size, profile.power) for name in created for size in profile.grid if size != profile.size)
+            sizes = [size for size in profile.grid if size != profile.size]
+            yield from ((name, size, profile.power) for name in created for size in sizes)
         case Trials.INTERVALS:
             yield from ((name, profile.size, profile.coverage) for name in COVERED)
 
@@ -78,7 +79,7 @@ def _prepare(spec: CalibrationSpec, out: Path, resume: bool) -> None:
     path, wanted = out / "spec.json", json.loads(json.dumps(spec.to_json()))
     if path.exists():
         if read_json(path) != wanted:
-            raise CorruptRun(f"{out} holds another calibration or a study (its spec.json differs); choose another --out")
+            raise CorruptRun(f"{out} holds another calibration, or a study: its spec.json differs; choose another --out")
         if not resume:
             raise CorruptRun(f"{out} holds this calibration already; add --resume to go on, or choose another --out")
     elif out.exists() and any(out.iterdir()):

@@ -33,7 +33,10 @@ class CalibrationProfile:
     """Studies of one unit of work."""
 
 
-def _grid(size: StudySize, tasks: tuple[int, ...], episodes: tuple[int, ...], seeds: tuple[int, ...]) -> tuple[StudySize, ...]:
+Numbers = tuple[int, ...]
+
+
+def _grid(size: StudySize, tasks: Numbers, episodes: Numbers, seeds: Numbers) -> tuple[StudySize, ...]:
     sizes = [StudySize(n, size.episodes, size.seeds) for n in tasks]
     sizes += [StudySize(size.tasks, n, size.seeds) for n in episodes]
     sizes += [StudySize(size.tasks, size.episodes, s) for s in seeds]

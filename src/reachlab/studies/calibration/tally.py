@@ -116,16 +116,17 @@ def _coverage(cells: Cells) -> list[Json]:
     """One row per interval and world in which it was printed."""
     pooled: dict[tuple[str, str], Counter[str]] = {}
     for name, _, content in cells:
-        for quantity, sides in content.items():
-            pooled.setdefault((quantity, name), Counter()).update(sides)
-    rows, why = [], {q.name: q.conservative for q in QUANTITIES}
+        for printed, sides in content.items():
+            pooled.setdefault((printed, name), Counter()).update(sides)
+    rows = []
     for quantity in QUANTITIES:
         for (printed, name), sides in pooled.items():
             n = sides["covered"] + sides["below"] + sides["above"]
-            if printed == quantity.name and n:
-                sided = {"below": sides["below"], "above": sides["above"], "not_printed": sides["not printed"]}
-                row = {"interval": printed, "world": name, **sided, "coverage": rate(sides["covered"], n)}
-                rows.append({**row, "conservative": why[printed]})
+            if printed != quantity.name or not n:
+                continue
+            sided = {"below": sides["below"], "above": sides["above"], "not_printed": sides["not printed"]}
+            found = {"coverage": rate(sides["covered"], n), "conservative": quantity.conservative}
+            rows.append({"interval": printed, "world": name, **sided, **found})
     return rows
 
 

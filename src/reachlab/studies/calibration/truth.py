@@ -62,7 +62,7 @@ def _shuffled_stands_out(p: dict[Arm, FloatArray], hard: np.ndarray) -> bool:
 
 
 def axes(world: TabularWorld, reach: FloatArray, hard: np.ndarray, th: Thresholds) -> tuple[float, float, float]:
-    """(surplus nats, success above best-of-k, share newly within reach) on the hard types, against a base of *reach*."""
+    """(surplus nats, success above best-of-k, share newly within reach) on the hard types against a base of *reach*."""
     live = world.law(PRIMARY)
     p = float(live.success[hard].mean())
     k = max(1.0, float(world.tokens(PRIMARY)[hard].mean()) / CLOSED_TOKENS)

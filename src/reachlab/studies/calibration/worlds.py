@@ -110,7 +110,7 @@ def head(p0: FloatArray, call: float = 0.5, copy: float = 0.8, style: float = 0.
 
 
 def facts(name: str, meaning: str, p0: FloatArray = LEXICON, hit: float = 1.0, **changes: object) -> TabularWorld:
-    """Fresh random facts behind a tool: the base uses it badly, training live teaches it, training closed cannot help."""
+    """Fresh random facts behind a tool: the base uses it badly, training live teaches it, training closed cannot."""
     full = np.ones_like(p0)
     world = TabularWorld(
         name, meaning, base=head(p0), live=head(p0, 0.97, 0.98, 0.02), closed=head(p0, style=0.02),
@@ -121,7 +121,7 @@ def facts(name: str, meaning: str, p0: FloatArray = LEXICON, hit: float = 1.0, *
 
 
 def tilted(name: str, meaning: str, p0: FloatArray, lam: float, waste: float = 0.0) -> TabularWorld:
-    """No affordance at all: every trained policy is the base's tilt, at exactly the nats of the frontier and *waste*."""
+    """No affordance at all: every trained policy is the base's tilt, at the nats of the frontier plus *waste*."""
     up, full = tilt(p0, lam), np.ones_like(p0)
     trained = TabularPolicy(0.5 * full, 0 * full, up, up, waste * full)
     channel = Channel(-np.log2(p0), 0 * full, 0 * full)
@@ -140,6 +140,12 @@ def _hard(world: TabularWorld) -> np.ndarray:
     return world.base.closed < TABLE.t
 
 
+def _line(world: TabularWorld) -> tuple[FloatArray, FloatArray]:
+    """(M,) a and b of the trained policy's success a + b f in the chance f that a call returns the fact, for hit 1."""
+    never = world.law(Arm(RL, World.LIVE, World.SHUFFLED)).success
+    return never, world.law(PRIMARY).success - never
+
+
 def _untrained() -> TabularWorld:
     world = facts("hash-untrained", "the base uses the tool perfectly well: training adds nothing")
     return replace(world, base=head(LEXICON, 0.97, 0.98), live=head(LEXICON, 0.97, 0.98, 0.02))
@@ -147,7 +153,7 @@ def _untrained() -> TabularWorld:
 
 def _rule() -> TabularWorld:
     world = _known(facts("rule", "a hidden rule that training live teaches, so that it works closed"))
-    learned = np.where(LEXICON < TABLE.t, 0.98, LEXICON)
+    learned = np.where(_hard(world), 0.98, LEXICON)
     return replace(world, distil=replace(world.distil, closed=learned))
 
 
@@ -166,7 +172,7 @@ def _format() -> TabularWorld:
 
 def _lending() -> TabularWorld:
     world = facts("lending", "the tool answers easy tasks only: they lend surplus to the rare ones")
-    hit = np.where(LEXICON < TABLE.t, 0.0, 1.0)
+    hit = np.where(_hard(world), 0.0, 1.0)
     return replace(world, channel=replace(world.channel, hit=hit), optimum=np.maximum(hit, LEXICON))
 
 
@@ -183,19 +189,18 @@ def _threshold() -> TabularWorld:
 
 
 def _at_the_leak_gate() -> TabularWorld:
-    """p(f) = a + b f in the chance f of seeing the fact, so the gate's equation is linear at each type."""
     world = _known(facts("leak-boundary", "shuffled shows exactly a tenth of the live gain"))
-    shuffled, live = Arm(RL, World.LIVE, World.SHUFFLED), PRIMARY
-    least, slope = world.law(shuffled).success, world.law(live).success - world.law(shuffled).success
+    least, slope = _line(world)
     fraction = TABLE.leak_fraction
     leak = fraction - (1 - fraction) * (least - world.base.closed) / slope
     return replace(world, channel=replace(world.channel, leak=leak))
 
 
 def _priced() -> TabularWorld:
-    world = facts("priced", "a working tool whose use costs exactly the nats it saves")
+    p0 = every((0.1, 0.1, 1e-4, 1e-4, 1e-4))  # hard tasks alike: at the boundary against every world's base
+    world = facts("priced", "a working tool whose use costs exactly the nats it saves", p0)
     hard, found = _hard(world), world.law(PRIMARY)
-    price = required_nats(LEXICON[hard], float(found.success[hard].mean())) - float(found.nats[hard].mean())
+    price = required_nats(p0[hard], float(found.success[hard].mean())) - float(found.nats[hard].mean())
     return replace(world, live=replace(world.live, style=world.live.style + price))
 
 
@@ -207,10 +212,10 @@ def _costly() -> TabularWorld:
 
 
 def _coin_flip() -> TabularWorld:
-    world = facts("support-boundary", "success exactly at the reach threshold on the hard tasks: none of them crosses it")
+    world = facts("support-boundary", "success exactly at the reach threshold on hard tasks: none crosses it")
     world = replace(world, base=head(LEXICON, 0.97, 0.98))  # nothing to pay: the other two axes are above 0
-    least = world.law(Arm(RL, World.LIVE, World.SILENT)).success
-    hit = np.where(_hard(world), (TABLE.tau * (1 - 1e-9) - least) / (0.97 * 0.98), 1.0)
+    least, slope = _line(world)
+    hit = np.where(_hard(world), (TABLE.tau * (1 - 1e-9) - least) / slope, 1.0)
     return replace(world, channel=replace(world.channel, hit=hit), optimum=np.maximum(hit, LEXICON))
 
 
@@ -230,7 +235,7 @@ def _collapse() -> TabularWorld:
 
 def _heavy() -> TabularWorld:
     p0 = (np.arange(TYPES) + 0.5) ** 6 / TYPES**6
-    world = _known(facts("heavy-tail", "nothing changes; difficulty is so spread that resampling alone seems to expand", p0))
+    world = _known(facts("heavy-tail", "nothing changes; difficulty so spread that resampling seems to expand", p0))
     base = replace(head(p0), copy=np.zeros(TYPES))
     return replace(world, base=base, live=base, closed=base, distil=base)
 
@@ -255,7 +260,7 @@ def _wasteful() -> TabularWorld:
 BUILDERS: tuple[Callable[[], TabularWorld], ...] = (
     lambda: facts("hash", "fresh random facts of 3 to 20 bits behind a tool"),
     _untrained,
-    lambda: facts("noisy", "a noisy tool: the fact comes through six times in ten, and no policy can do better", hit=0.6),
+    lambda: facts("noisy", "a noisy tool: the fact comes through six times in ten, no policy does better", hit=0.6),
     lambda: facts("rare-tool", "p0 1e-8 and a tool that helps three times in ten", np.full(TYPES, 1e-8), hit=0.3),
     _rule,
     _nothing,
