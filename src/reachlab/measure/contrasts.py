@@ -80,6 +80,9 @@ def any_mean(values: FloatArray, mask: Mask, alpha: float) -> Interval:
 def mean_over(values: FloatArray, mask: Mask) -> float:
     """Plain mean of (S, N) over runs and masked tasks, leaving out NaN; NaN if nothing is left."""
     kept = values[:, mask]
+    total = float(kept.sum())
+    if math.isfinite(total):  # the usual case, and several times as fast
+        return total / kept.size if kept.size else math.nan
     return float(np.nanmean(kept)) if np.isfinite(kept).any() else math.nan
 
 

@@ -38,7 +38,7 @@ class Support:
     """Exact two-sided p of no flow beyond resampling."""
     corrected_k: int
     expanded: Estimate
-    """Share of tasks newly solved by the arm within ``corrected_k`` attempts, less what the base newly solves itself."""
+    """Share of tasks newly solved by the arm in ``corrected_k`` attempts, less what the base newly solves itself."""
     shrunk: Estimate
     cover_arm: Estimate
     """Cover@tau of the arm: share of tasks with success at least tau."""

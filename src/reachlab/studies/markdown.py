@@ -56,7 +56,7 @@ COUNTS = {"episodes": "episodes", "tokens": "tokens", "tool_calls": "tool calls"
 def markdown(result: Json) -> str:
     """The whole report."""
     notes = Notes()
-    body = [*_verdicts(result), *_claim(result), *_pictures(result), *_tables(result, notes), *_sweep(result)]
+    body = [*_verdicts(result), *_plan(result), *_claim(result), *_pictures(result), *_tables(result, notes), *_sweep(result), *_flow(result)]
     body += [*_checks(result), *_cost(result), *_spec(result)]
     return "\n".join(body).rstrip() + "\n"
 
@@ -65,6 +65,21 @@ def _verdicts(result: Json) -> list[str]:
     first = result["verdicts"][0]
     title = f"# {first['mechanism'].capitalize()} on {first['evidence']['family']}: {first['verdict']}"
     return [title, "", *(f"**{_plain(v['sentence'])}.**\n" for v in result["verdicts"])]
+
+
+def _plan(result: Json) -> list[str]:
+    """Of an undecided study: the smallest one that would decide it, and what each condition needs alone."""
+    plan = result.get("plan")
+    if not plan:
+        return []
+    rows = [_row([r["name"], f"{r['tasks']:,}" if r["tasks"] else DASH, _plain(_alone(r))]) for r in plan["requirements"]]
+    head = [_row(["condition", "test tasks that it needs alone", ""]), _row(["---", "---:", "---"])]
+    return ["## What would decide it", "", f"{_plain(plan['sentence'])}.", "", *([*head, *rows, ""] if rows else [])]
+
+
+def _alone(requirement: Json) -> str:
+    attempts = requirement["base_episodes"]
+    return f"{attempts:,} base episodes in each world without information" if attempts else str(requirement["reason"])
 
 
 def _claim(result: Json) -> list[str]:
@@ -123,6 +138,24 @@ def _sweep(result: Json) -> list[str]:
         cells = [_share(found.get(k)) for k, _ in budgets]
         lines.append(_row([number(tau), *cells]))
     return ["## Newly within reach under other thresholds", "", *lines, ""]
+
+
+def _flow(result: Json) -> list[str]:
+    """Tasks gained and lost by the primary arm, and what resampling the base would do by itself."""
+    found = result.get("support")
+    if not found or not found["flow"]:
+        return []
+    flow, n, k = found["flow"], found["attempts"], found["corrected_k"]
+    counted = ", ".join(f"{name} {flow[name]:,}" for name in ("preserved", "expanded", "shrunk", "out"))
+    rows = [_row([name.upper(), line(found[name])]) for name in ("srr", "ndr", "sds", "nscr")]
+    rows += [_row([f"{name}, less the placebo, {k} attempts", line(found[name])]) for name in ("expanded", "shrunk")]
+    rows += [_row([f"Cover@tau of the {who}", line(found[f"cover_{who}"])]) for who in ("arm", "base")]
+    return [
+        "## Tasks gained and lost", "",
+        f"Solved at least once in {n} attempts, closed base against the primary arm: {counted} tasks; exact McNemar p "
+        f"{found['mcnemar']:.2g}. SRR, NDR, SDS, NSCR: arXiv 2507.14843.", "",
+        _row(["metric", "value"]), _row(["---", "---"]), *rows, "",
+    ]  # fmt: skip
 
 
 def _share(point: Json | None) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy import special
 
 from reachlab import Arm, Estimate, FloatArray, Thresholds, Treatment, World
 from reachlab.measure import (
@@ -35,8 +36,8 @@ BASE, RL = Treatment.BASE, Treatment.RL
 TRAINED_CLOSED = Arm(RL, World.CLOSED, World.CLOSED)
 ROUNDING = 1e-6
 """Relative: an interval that misses by less covers (a rate of 1e-8 is not seen in any sample, nor meant by anyone)."""
-RUNS = np.linspace(-SPREAD, SPREAD, 33)[1::2]
-"""Midpoints over which quantities that are not linear in the rate of calling are averaged between training runs."""
+RUNS = SPREAD * special.ndtri((np.arange(33) + 0.5) / 33)
+"""Over which quantities that are not linear in the rate of calling are averaged between training runs."""
 
 
 class Population:

@@ -16,8 +16,8 @@ from reachlab.measure import ArmCounts, StudyCounts, TaskSet
 from reachlab.studies.calibration.process import CALLED, CLOSED_TOKENS, RIGHT, Law
 from reachlab.studies.calibration.worlds import ARMS, PRIMARY, TABLE, TabularWorld
 
-SPREAD = 0.02
-"""Training runs differ: each one's rate of calling is off by up to this much either way."""
+SPREAD = 0.008
+"""Training runs differ: standard deviation of their rates of calling (normal, as Student's limits over runs assume)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def _arm(world: TabularWorld, arm: Arm, types: np.ndarray, size: StudySize, rng:
     bare = arm.treatment == Treatment.BASE and arm.evaluated in NO_INFORMATION_WORLDS
     n = size.episodes * (world.oversampling if bare else 1)
     rows = 1 if arm.trained is None else size.seeds
-    laws = [_law(world, arm, rng.uniform(-SPREAD, SPREAD) if rows > 1 else 0.0) for _ in range(rows)]
+    laws = [_law(world, arm, float(rng.normal(0.0, SPREAD)) if rows > 1 else 0.0) for _ in range(rows)]
     drawn = np.stack([rng.multinomial(n, found.probability[types]) for found in laws])  # (S, N, K)
     nats = np.stack([found.spent[types] for found in laws])
     hits = drawn @ RIGHT.astype(int)

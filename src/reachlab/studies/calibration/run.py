@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import reachlab
@@ -28,6 +29,8 @@ SCHEMA = "reachlab.calibration/1"
 TRIAL = "reachlab.studies.calibration.trial"
 COVERED = ("hash", "noisy", "rare-tool", "bandit", "hash-8", "collapse")
 """Worlds whose printed intervals are checked: exact and sampled p0; alike and unlike tasks; gains and losses."""
+SEVERAL = "noisy"
+"""World whose printed intervals are also checked with three training runs."""
 SECONDS = {"verdicts": 0.04, "intervals": 0.06}
 """Rough, for the weights of the progress bar only."""
 
@@ -73,13 +76,14 @@ def plan_trials(spec: CalibrationSpec, kind: Trials) -> Iterator[tuple[str, Stud
             yield from ((name, size, profile.power) for name in created for size in sizes)
         case Trials.INTERVALS:
             yield from ((name, profile.size, profile.coverage) for name in COVERED)
+            yield SEVERAL, replace(profile.size, seeds=3), profile.coverage
 
 
 def _prepare(spec: CalibrationSpec, out: Path, resume: bool) -> None:
     path, wanted = out / "spec.json", json.loads(json.dumps(spec.to_json()))
     if path.exists():
         if read_json(path) != wanted:
-            raise CorruptRun(f"{out} holds another calibration, or a study: its spec.json differs; choose another --out")
+            raise CorruptRun(f"{out} holds another calibration, or a study: its spec.json differs; choose another")
         if not resume:
             raise CorruptRun(f"{out} holds this calibration already; add --resume to go on, or choose another --out")
     elif out.exists() and any(out.iterdir()):

@@ -115,9 +115,10 @@ def _power(thresholds: Thresholds, pools: Mapping[tuple[str, StudySize], Counter
 def _coverage(cells: Cells) -> list[Json]:
     """One row per interval and world in which it was printed."""
     pooled: dict[tuple[str, str], Counter[str]] = {}
-    for name, _, content in cells:
+    for name, size, content in cells:
+        label = name if size.seeds == 1 else f"{name}, {size.seeds} runs"
         for printed, sides in content.items():
-            pooled.setdefault((printed, name), Counter()).update(sides)
+            pooled.setdefault((printed, label), Counter()).update(sides)
     rows = []
     for quantity in QUANTITIES:
         for (printed, name), sides in pooled.items():

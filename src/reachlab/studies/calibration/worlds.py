@@ -278,7 +278,7 @@ BUILDERS: tuple[Callable[[], TabularWorld], ...] = (
     _lending,
     _enumeration,
     lambda: facts("faults", "a tool that helps once in twenty, and failures that escape scoring as faults",
-                  hit=0.05, escape=0.95),
+                  hit=0.05, escape=0.95, optimum=None),
     _leak,
     _at_the_leak_gate,
     _threshold,
