@@ -34,6 +34,8 @@ class Axes:
     """Share of the tasks newly within reach, at least."""
     attempts: int = 0
     """Episodes of the base behind a sampled reach."""
+    hits: int = 0
+    """Successes among them."""
     reason: str = ""
 
     @property
@@ -130,7 +132,7 @@ def axes(setting: Setting, counts: ArmCounts, world: World, alpha: float) -> Axe
     support = newly(reach, counts, mask, alpha, th.tau, th.t)
     absent = [n for n, a in (("spent nats", divergence), ("tokens", compute)) if a is None]
     reason = f"{' and '.join(absent)} not available" if absent else ""
-    return Axes(world, reach.kind, divergence, compute, support, reach.attempts, reason)
+    return Axes(world, reach.kind, divergence, compute, support, reach.attempts, reach.hits, reason)
 
 
 def all_axes(setting: Setting, counts: ArmCounts, thresholds: Thresholds) -> tuple[Axes, ...]:

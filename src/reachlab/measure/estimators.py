@@ -40,9 +40,10 @@ def pass_at_k(n: IntArray, c: IntArray, k: int) -> FloatArray:
     if k < 1 or np.any(attempts < k) or np.any(hits < 0) or np.any(hits > attempts):
         raise BadValue("k, n, c", (k, n, c), "1 <= k <= n, 0 <= c <= n")
     # C(n-c, k) / C(n, k) = prod_{j<k} (n-c-j) / (n-j); a factor <= 0 means fewer than k failures.
-    j = np.arange(k)
-    factors = np.maximum(attempts[:, None] - hits[:, None] - j, 0) / (attempts[:, None] - j)
-    out: FloatArray = 1.0 - np.prod(factors, axis=1)
+    missed = np.ones(attempts.shape)
+    for j in range(k):  # vectors only: a table of all factors would take N * k numbers
+        missed *= np.maximum(attempts - hits - j, 0) / (attempts - j)
+    out: FloatArray = 1.0 - missed
     return out
 
 

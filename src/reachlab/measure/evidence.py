@@ -42,8 +42,8 @@ class Evidence:
     gain_core: Interval | None
     absent: float | None
     """Upper 95 % limit of the gain over all test tasks."""
-    absent_hard: float | None
-    """The same on the hard tasks; None if there are none."""
+    absent_beyond: float | None
+    """The same on the tasks not known to be within the base's reach; None if there are none."""
     training: Interval | None
     """(treated, live) - (base, live) on the hard tasks; None if the primary arm is the base or one is missing."""
     interaction: Interval | None
@@ -161,7 +161,7 @@ def _blocked(primary: ArmCounts, thresholds: Thresholds) -> str:
     return (
         ""
         if fewest >= thresholds.min_episodes
-        else (f"{fewest} episodes at a task of the primary arm, {thresholds.min_episodes} are the least")
+        else (f"{fewest} episode{'' if fewest == 1 else 's'} at a task of the primary arm, {thresholds.min_episodes} are the least")
     )
 
 
@@ -178,7 +178,7 @@ def gather(study: StudyCounts, thresholds: Thresholds, exact: bool, checks: Iter
     def gain(mask: Mask, error: float = alpha) -> Interval | None:
         return setting.gain(primary, mask, error)
 
-    absent, absent_hard = (gain(m, printed) for m in (setting.everything, setting.hard))
+    absent, absent_beyond = (gain(m, printed) for m in (setting.everything, setting.beyond))
     training, interaction, floor = _training(setting, primary, alpha)
     return Evidence(
         family=study.family,
@@ -195,7 +195,7 @@ def gather(study: StudyCounts, thresholds: Thresholds, exact: bool, checks: Iter
         gain_tail=gain(setting.tail),
         gain_core=gain(setting.core),
         absent=absent.high if absent else None,
-        absent_hard=absent_hard.high if absent_hard else None,
+        absent_beyond=absent_beyond.high if absent_beyond else None,
         training=training,
         interaction=interaction,
         closed_floor=floor,

@@ -9,7 +9,7 @@ import numpy as np
 from reachlab import NO_INFORMATION_WORLDS, FloatArray, Split, Thresholds, World
 from reachlab.errors import BadValue
 from reachlab.measure.contrasts import Term, difference
-from reachlab.measure.intervals import Interval
+from reachlab.measure.intervals import Interval, clopper_pearson
 from reachlab.measure.reach import Reach
 from reachlab.measure.records import ArmCounts, Mask, StudyCounts
 
@@ -29,6 +29,12 @@ class Setting:
     @property
     def everything(self) -> Mask:
         return np.ones(self.study.test.size, dtype=bool)
+
+    @property
+    def beyond(self) -> Mask:
+        """Hard tasks, and those in no region: a gain here is not one within the base's reach."""
+        out: Mask = ~self.tail & ~self.core
+        return out
 
     def p0(self, split: Split = "test") -> FloatArray | None:
         """(N,) exact p0 of a split, or None."""
@@ -76,19 +82,25 @@ class Setting:
 
 
 def make_setting(study: StudyCounts, thresholds: Thresholds, exact: bool) -> Setting:
-    """Regions from exact p0, or by strata: those named hard beforehand, the others by their pooled closed rate."""
+    """Regions from exact p0, or by strata: those named hard beforehand, the others by their pooled closed rate.
+
+    A stratum that is not named hard and in which the base is not surely seen above t is in no region: a gain there
+    cannot be said to be within the base's reach.
+    """
     tasks = study.test
     if exact and tasks.p0 is None:
         raise BadValue("p0", None, "a vector, to be used as exact")
     if exact and tasks.p0 is not None:
         hard, core = tasks.p0 < thresholds.t, tasks.p0 >= thresholds.tau
         return Setting(study, thresholds, exact, hard, ~hard & ~core, core)
-    hard, core = tasks.named(study.hard_strata), np.zeros(tasks.size, dtype=bool)
+    hard = tasks.named(study.hard_strata)
+    core, tail = (np.zeros(tasks.size, dtype=bool) for _ in range(2))
     base = study.base(World.CLOSED)
     for name in tasks.names():
         mask = tasks.stratum(name)
         hits, attempts = base.pool(mask) if base else (0, 0)
         if attempts and hits / attempts >= thresholds.tau:
             core |= mask
-    core &= ~hard
-    return Setting(study, thresholds, exact, hard, ~hard & ~core, core)
+        elif attempts and clopper_pearson(hits, attempts, thresholds.alpha).low >= thresholds.t:
+            tail |= mask
+    return Setting(study, thresholds, exact, hard, tail & ~hard, core & ~hard)

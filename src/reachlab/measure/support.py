@@ -19,6 +19,7 @@ from reachlab.measure.records import ArmCounts
 from reachlab.measure.setting import Setting
 
 UNEQUAL = "needs as many attempts of the base as of the arm at each task"
+FEW = "needs two attempts of the base at each task"
 SWEEP = (0.0, 0.05, 0.1, 0.25, 0.5)
 """Success rates above which a task counts as in the support."""
 
@@ -70,8 +71,8 @@ def support(setting: Setting, counts: ArmCounts) -> Support:
         **dynamics,
         mcnemar=None if flow is None else flow.p_value(),
         corrected_k=least,
-        expanded=_printed(corrected.expanded if corrected else None),
-        shrunk=_printed(corrected.shrunk if corrected else None),
+        expanded=_printed(corrected.expanded if corrected else None, FEW),
+        shrunk=_printed(corrected.shrunk if corrected else None, FEW),
         cover_arm=_cover(arm, tau, alpha),
         cover_base=_cover(base, tau, alpha),
         sweep=tuple({"eps": eps, **_parts(found)} for eps, found in sweep),
@@ -92,11 +93,11 @@ def _run(counts: ArmCounts | None) -> Counts | None:
 
 
 def _metric(flow: Flow | None, name: str, alpha: float) -> Estimate:
-    return Estimate.missing(UNEQUAL) if flow is None else _printed(getattr(flow, name)(alpha))
+    return _printed(None if flow is None else getattr(flow, name)(alpha), UNEQUAL)
 
 
-def _printed(interval: Interval | None) -> Estimate:
-    return Estimate.missing(UNEQUAL) if interval is None else interval.estimate()
+def _printed(interval: Interval | None, missing: str) -> Estimate:
+    return Estimate.missing(missing) if interval is None else interval.estimate(reason="no such task in either support")
 
 
 def _cover(run: Counts | None, tau: float, alpha: float) -> Estimate:

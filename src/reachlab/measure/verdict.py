@@ -81,10 +81,10 @@ def _elicitation(ev: Evidence, thresholds: Thresholds) -> Rung:
         return Rung.E4
     if met(ev.closed_gains) is not None:
         return Rung.E3
-    small_on_hard = ev.hard_tasks == 0 or (ev.absent_hard is not None and ev.absent_hard < thresholds.margin)
-    if not hard and small_on_hard and _shown(ev.gain_tail):
+    none_beyond = not hard and (ev.absent_beyond is None or ev.absent_beyond < thresholds.margin)
+    if none_beyond and _shown(ev.gain_tail):
         return Rung.E2
-    if not hard and small_on_hard and _shown(ev.gain_core):
+    if none_beyond and _shown(ev.gain_core):
         return Rung.E1
     nowhere = not any(_shown(g) for g in (ev.gain, ev.gain_hard, ev.gain_tail, ev.gain_core))
     if nowhere and ev.absent is not None and ev.absent < thresholds.margin:

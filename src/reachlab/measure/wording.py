@@ -119,21 +119,38 @@ def _undecided(ev: Evidence, thresholds: Thresholds) -> str:
         out.append(f"gain on the {ev.hard_tasks} hard tasks {_limits(ev.gain_hard)}")
         out += _more("to show it", ev.gain_hard, ev.hard_tasks)
     else:
-        out += [_silent(a) for a in ev.axes if not a.passed]
+        gone = [str(a.world) for a in ev.axes if a.kind == "missing"]
+        out += [f"the base was not evaluated in {', '.join(gone)}"] if gone else []
+        out += [_silent(a) for a in ev.axes if not a.passed and a.kind != "missing"]
         for a in ev.axes:
             out += _more(f"for compute against {a.world}", None if a.passed else a.compute, ev.hard_tasks)
-            if a.kind == "sampled" and a.support is not None and a.support.low <= 0 and a.attempts:
-                out.append(f"about {number(_attempts(ev, thresholds))} base episodes in {a.world} for support")
-        if not ev.leak.passed:
-            out.append(f"leak gate {_limits(ev.leak.gate)} is not below 0")
-            if ev.leak.gate is not None:
-                out += _more("to pass it", ev.leak.gate, ev.hard_tasks, above=False)
+            out += _base_episodes(a, ev, thresholds)
+        out += _gate(ev)
     if ev.absent is not None and ev.gain is not None and not ev.gain.low > 0:
         reach = Interval(ev.gain.value, ev.gain.low, ev.absent)
         out += _more("to rule a gain out", reach, ev.tasks, thresholds.margin, above=False)
     if ev.seeds in (1, 2) or (ev.seeds and ev.gain_hard is not None and ev.gain_hard.low <= 0):
         out.append("more training runs" if ev.seeds >= 3 else "three training runs to speak beyond these")
     return "; ".join(dict.fromkeys(out)) or "no row of the table is established"
+
+
+def _base_episodes(axes: Axes, ev: Evidence, thresholds: Thresholds) -> list[str]:
+    """How many episodes of the base would show that it does not reach the hard tasks, if that is so."""
+    if axes.kind != "sampled" or axes.support is None or axes.support.low > 0 or not axes.attempts:
+        return []
+    needed = _attempts(ev, thresholds)
+    if axes.hits >= thresholds.t * max(axes.attempts, needed):
+        return [f"the {axes.world} base reaches the hard tasks ({axes.hits} of {axes.attempts} episodes)"]
+    return [f"about {number(needed)} base episodes in {axes.world} for support"]
+
+
+def _gate(ev: Evidence) -> list[str]:
+    if ev.leak.passed:
+        return []
+    if ev.leak.gate is None:
+        return ["the leak gate needs shuffled, closed and live arms"]
+    return [f"leak gate {_limits(ev.leak.gate)} is not below 0",
+            *_more("to pass it", ev.leak.gate, ev.hard_tasks, above=False)]  # fmt: skip
 
 
 def _more(why: str, contrast: Interval | None, tasks: int, threshold: float = 0.0, above: bool = True) -> list[str]:

@@ -56,7 +56,7 @@ class _Case:
     def no_hard_gain(self) -> str:
         """That there is no gain on the hard tasks to speak of, or empty."""
         ev = self.evidence
-        if ev.absent_hard is None or ev.gain_hard is None or ev.absent_hard >= self.thresholds.margin:
+        if ev.absent_beyond is None or ev.gain_hard is None or ev.absent_beyond >= self.thresholds.margin:
             return ""
         limit = f"{number(self.thresholds.margin)} at 97.5 %"
         return f"gain on the {ev.hard_tasks:,} hard tasks {said(ev.gain_hard)}, less than {limit}"
@@ -129,8 +129,8 @@ def _within(case: _Case, rung: Rung) -> Told:
     if not _shown(gain):
         return OPEN, f"gain {said(gain)} on strata with {where} is not shown{_more(gain, int(mask.sum()))}"
     left = ""
-    if ev.absent_hard is not None:
-        left = f", but one of up to {number(ev.absent_hard)} on the hard tasks is not ruled out"
+    if ev.absent_beyond is not None:
+        left = f", but one of up to {number(ev.absent_beyond)} where the base's reach is not shown is not ruled out"
     return OPEN, f"gain {said(gain)} on strata with {where}{left}"
 
 

@@ -158,7 +158,7 @@ def _strata(setting: Setting) -> list[Json]:
     names, out = setting.study.test.names(), []
     for name in names if 1 < len(names) <= MOST_ROWS else ():
         mask = setting.study.test.stratum(name)
-        region = next(r for r in ("hard", "tail", "core") if (mask & getattr(setting, r)).any())
+        region = next((r for r in ("hard", "tail", "core") if (mask & getattr(setting, r)).any()), "unplaced")
         found = {key: value.to_json() for key, value in _successes(setting, mask).items()}
         out.append({"stratum": name, "tasks": int(mask.sum()), "region": region, **found})
     return out
