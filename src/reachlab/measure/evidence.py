@@ -158,11 +158,10 @@ def _blocked(primary: ArmCounts, thresholds: Thresholds) -> str:
         return f"the primary arm had no signal: {primary.no_signal}"
     tried = primary.episodes + (0 if primary.faults is None else primary.faults)
     fewest = int(tried.sum(axis=0).min() if primary.pooled else tried.min()) if tried.size else 0
-    return (
-        ""
-        if fewest >= thresholds.min_episodes
-        else (f"{fewest} episode{'' if fewest == 1 else 's'} at a task of the primary arm, {thresholds.min_episodes} are the least")
-    )
+    if fewest >= thresholds.min_episodes:
+        return ""
+    tried = "1 episode" if fewest == 1 else f"{fewest} episodes"
+    return f"{tried} at a task of the primary arm, {thresholds.min_episodes} are the least"
 
 
 def training_effects(setting: Setting, alpha: float) -> tuple[Interval | None, Interval | None, bool]:
