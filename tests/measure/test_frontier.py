@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import optimize
 
 from reachlab.errors import BadValue
 from reachlab.measure import (
@@ -27,7 +28,7 @@ from reachlab.measure import (
     tilt,
     tilt_kl,
 )
-from reachlab.measure.frontier import most_nats
+from reachlab.measure.frontier import LARGEST_TILT, most_nats, tilt_to
 
 probabilities = st.floats(1e-9, 1 - 1e-9)
 vectors = st.lists(st.floats(1e-12, 0.9), min_size=1, max_size=8).map(np.array)
@@ -69,6 +70,20 @@ def test_tilt_is_the_tilted_policy(weights: list[float], lam: float) -> None:
     tilted /= tilted.sum()
     assert tilt(base[:1], lam)[0] == pytest.approx(tilted[0])
     assert tilt_kl(base[:1], lam)[0] == pytest.approx(np.sum(tilted * np.log(tilted / base)), abs=1e-9)
+
+
+@pytest.mark.parametrize("q", [1e-12, 1e-5, 0.3, 0.7, 1 - 2**-20, 1 - 2**-40])
+@pytest.mark.parametrize("lam", [1e-9, 1e-4, 0.099, 0.101, 1.0, 13.8, 60.0, 700.0])
+def test_nats_of_a_tilt_do_not_cancel(q: float, lam: float) -> None:
+    with mpmath.workdps(60):
+        base = mpmath.mpf(q)
+        p = base * mpmath.exp(lam) / (1 - base + base * mpmath.exp(lam))
+        exact = float(lam * p - mpmath.log(1 - base + base * mpmath.exp(lam)))
+    assert tilt_kl(np.array([q]), lam)[0] == pytest.approx(exact, rel=1e-11)
+
+
+def test_nats_of_a_tilt_at_the_ends() -> None:
+    assert tilt_kl(np.array([0.0, 1.0]), 3.0).tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
@@ -131,6 +146,40 @@ def test_frontier_is_monotone_and_inverted_by_required(p0: np.ndarray, one: floa
 def test_required_is_reached_by_its_own_tilt(p0: np.ndarray, share: float) -> None:
     p = float(p0.mean()) + share * (1 - float(p0.mean()))
     assert frontier_success(p0, required_nats(p0, p)) == pytest.approx(p, rel=1e-8)
+
+
+ends = st.sampled_from([0.0, 1e-12, 1e-7, 1e-3, 0.2, 0.9, 1 - 1e-6, 1.0])
+mixtures = st.lists(ends, min_size=1, max_size=12).map(np.array)
+
+
+@given(mixtures, st.floats(1e-6, 1 - 1e-6))
+@settings(max_examples=300, deadline=None)
+def test_solvers_invert_on_mixtures_of_all_scales(p0: np.ndarray, share: float) -> None:
+    """Zeros, ones and plateaus between tasks of unlike difficulty: success, nats, tilt and k lead back to success."""
+    low, high = float(p0.mean()), float((p0 > 0).mean())
+    p = low + share * (high - low)
+    assert frontier_success(p0, required_nats(p0, p)) == pytest.approx(p, rel=1e-9)
+    assert float(tilt(p0, tilt_to(p0, p)).mean()) == pytest.approx(p, rel=1e-9)
+    ones = float((p0 == 1).mean())
+    reached = ones + share * (high - ones)
+    if ones < reached < high:
+        assert float(best_of(p0, equivalent_k(p0, reached)).mean()) == pytest.approx(reached, rel=1e-9)
+
+
+def test_solvers_agree_with_bisection() -> None:
+    p0 = np.repeat([1e-6, 1e-5, 1e-4, 1e-2, 0.1], 32)
+    for p in (0.05, 0.5, 0.95, 0.9999):
+        lam = optimize.brentq(lambda x, p=p: float(tilt(p0, x).mean()) - p, 0, 50, xtol=1e-13)
+        k = optimize.brentq(lambda x, p=p: float(best_of(p0, math.exp(x)).mean()) - p, -5, 50, xtol=1e-13)
+        assert tilt_to(p0, p) == pytest.approx(lam, rel=1e-10)
+        assert required_nats(p0, p) == pytest.approx(float(kl(tilt(p0, lam), p0).mean()), rel=1e-9)
+        assert equivalent_k(p0, p) == pytest.approx(math.exp(k), rel=1e-9)
+
+
+def test_tilt_at_its_edges() -> None:
+    assert tilt_to(np.array([0.2, 0.4]), 0.1) == 0.0
+    assert tilt_to(np.array([0.2, 0.0]), 0.5) == LARGEST_TILT
+    assert tilt_to(np.array([1e-6]), 0.5) == pytest.approx(-math.log(1e-6 / (1 - 1e-6)))
 
 
 def test_frontier_is_concave() -> None:

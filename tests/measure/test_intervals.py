@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import mpmath
 import numpy as np
@@ -48,7 +52,10 @@ def test_no_hits_give_the_rule_of_three() -> None:
     assert pooled_upper(0, 0, 0.05) == 1.0
 
 
-@pytest.mark.parametrize(("c", "n"), [(0, 1), (1, 1), (0, 6), (2, 6), (99, 100), (17, 400)])
+COUNTS = [(0, 1), (1, 1), (0, 6), (2, 6), (99, 100), (17, 400), (1000, 1000), (9_999, 10_000), (10_000, 10_000)]
+
+
+@pytest.mark.parametrize(("c", "n"), COUNTS)
 @pytest.mark.parametrize("alpha", [0.025, 0.001, 1e-7])
 def test_on_zeros_and_ones_it_is_clopper_pearson(c: int, n: int, alpha: float) -> None:
     values = np.r_[np.ones(c), np.zeros(n - c)]
@@ -70,7 +77,7 @@ def test_dirichlet_mean_against_the_divided_difference() -> None:
     """P = 1 - sum_i (z_i - q)_+^(n-1) / prod_{j != i} (z_i - z_j): exact, but only mpmath survives its cancellation."""
     rng = np.random.default_rng(1)
     with mpmath.workdps(80):
-        for n in (3, 12, 25):
+        for n in (3, 12, 25, 60):
             z = rng.random(n)
             for q in (z.min() + 0.02 * np.ptp(z), z.mean(), z.min() + 0.9 * np.ptp(z)):
                 terms = [
@@ -80,6 +87,28 @@ def test_dirichlet_mean_against_the_divided_difference() -> None:
                 ]
                 exact = float(1 - mpmath.fsum(terms))
                 assert dirichlet_mean_cdf(z, np.ones(n), float(q)) == pytest.approx(exact, rel=1e-7, abs=1e-14)
+
+
+@pytest.mark.parametrize("n", [2, 3, 40, 1000, 10_000])
+@pytest.mark.parametrize("alpha", [0.4, 0.1, 0.025, 0.001, 1e-12])
+def test_one_full_success_among_halves(n: int, alpha: float) -> None:
+    """P(q) = (2 q)^n / 2 up to q = 1/2 for n - 1 halves and a one: w_0 > w_n decides, at two scales far apart."""
+    values = np.r_[np.full(n - 1, 0.5), 1.0]
+    assert lower_limit(values, alpha) == pytest.approx((2 * alpha) ** (1 / n) / 2, rel=1e-9)
+
+
+sizes = st.sampled_from([1e-9, 1e-4, 0.03, 1.0])
+samples = st.lists(st.tuples(st.floats(0.01, 1), sizes, st.integers(1, 30)), min_size=1, max_size=25)
+
+
+@given(samples, st.floats(-12, -0.4))
+@settings(max_examples=200, deadline=None)
+def test_limits_and_tails_are_inverse(data: list[tuple[float, float, int]], log_alpha: float) -> None:
+    """Clusters, ties, outliers and scales at once; the contour of the tail is not that of the limit."""
+    values, alpha = np.concatenate([np.full(m, size * v) for v, size, m in data]), 10.0**log_alpha
+    z, counts = np.unique(np.append(values / values.max(), 0.0).round(12), return_counts=True)
+    limit = lower_limit(z.repeat(counts)[1:], alpha)
+    assert dirichlet_mean_cdf(z, counts.astype(float), limit) == pytest.approx(alpha, rel=1e-7)
 
 
 def test_repeated_values_are_counts() -> None:
@@ -189,3 +218,15 @@ def test_bad_values_are_named(call: Callable[[], Interval]) -> None:
 def test_values_below_the_range_are_refused() -> None:
     with pytest.raises(BadValue):
         lower_limit(np.array([-0.5]), 0.1)
+
+
+@pytest.mark.smoke
+def test_the_benchmark_runs(tmp_path: Path) -> None:
+    benchmark = Path(__file__).parents[2] / "benchmarks" / "intervals.py"
+    command = [sys.executable, "-W", "error", str(benchmark), "--repeats", "3", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    assert len(rows) == 13
+    for row in rows.values():
+        assert all(0 < unit["low"] <= unit["median"] <= unit["high"] for unit in row.values())

@@ -21,7 +21,7 @@ setting         hard, tail and core tasks
 axes            divergence, compute, support; the leak gate
 checks          theorem checks
 ledger          the estimates of one arm
-support         tasks gained and lost by the primary arm
+dynamics        tasks gained and lost by the primary arm
 evidence        everything the decision table looks at
 verdict         the decision table
 wording         the sentence
@@ -35,6 +35,7 @@ from reachlab.measure.analysis import Analysis, Judgement, analyse, judge
 from reachlab.measure.axes import Axes, Leak
 from reachlab.measure.bootstrap import paired_bootstrap
 from reachlab.measure.checks import Check
+from reachlab.measure.dynamics import Support, support_dynamics
 from reachlab.measure.estimators import (
     CoverPoint,
     PassPoint,
@@ -82,7 +83,6 @@ from reachlab.measure.richness import RichnessComparison, chao1, compare_richnes
 from reachlab.measure.sequential import Access, allocate, attempts_to_decide, classify, confidence_sequence
 from reachlab.measure.setting import Setting, make_setting
 from reachlab.measure.significance import equivalent, holm, mcnemar, tost
-from reachlab.measure.support import Support, support
 from reachlab.measure.verdict import Rung, Verdict, decide
 
 __all__ = [
@@ -157,7 +157,7 @@ __all__ = [
     "rarefied",
     "required_nats",
     "successes_within",
-    "support",
+    "support_dynamics",
     "support_flow",
     "tilt",
     "tilt_kl",

@@ -12,13 +12,13 @@ from reachlab import Estimate, FloatArray, Json, Thresholds, World, record_to_js
 from reachlab.measure import frontier as f
 from reachlab.measure.axes import leak, newly
 from reachlab.measure.checks import Check, agreement, theorem_checks
+from reachlab.measure.dynamics import Support, support_dynamics
 from reachlab.measure.evidence import Evidence, gather, training_effects
 from reachlab.measure.frontier import Point
 from reachlab.measure.intervals import bounded_mean
 from reachlab.measure.ledger import ArmEntry, entry
 from reachlab.measure.records import Mask, StudyCounts
 from reachlab.measure.setting import Setting, make_setting
-from reachlab.measure.support import Support, support
 from reachlab.measure.verdict import Verdict, decide_with_faults
 
 
@@ -191,7 +191,7 @@ def analyse(study: StudyCounts, thresholds: Thresholds | None = None) -> Analysi
         checks=checks,
         leak=reporting["leak"],
         interaction=reporting["interaction"],
-        support=support(setting, study.arm(study.primary)),
+        support=support_dynamics(setting, study.arm(study.primary)),
         support_sweep=support_sweep(setting),
         faults=study.faults,
     )

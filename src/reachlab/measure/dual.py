@@ -34,17 +34,6 @@ def log_partition(p0: FloatArray, lam: float) -> FloatArray:
     return out
 
 
-def tilt_to(p0: FloatArray, p: float) -> float:
-    """The tilt lam >= 0 at which mean success is *p*, at most ``LARGEST_TILT``; to 1e-9, which is ample for a dual."""
-
-    def gap(lam: float) -> float:
-        return float(f.tilt(p0, lam).mean()) - p
-
-    if gap(0.0) >= 0:
-        return 0.0
-    return f.LARGEST_TILT if gap(f.LARGEST_TILT) <= 0 else float(optimize.brentq(gap, 0.0, f.LARGEST_TILT, xtol=1e-9))
-
-
 def required_limits(p0: FloatArray, rates: FloatArray, alpha: float, top: float = 1.0) -> Interval:
     """D of mean success, each side with one-sided error *alpha*; *top* bounds the population's p0 (t on hard tasks).
 
@@ -57,7 +46,7 @@ def required_limits(p0: FloatArray, rates: FloatArray, alpha: float, top: float 
     p = _mean(rates, alpha)
     value = f.required_nats(p0, p.value)
     low = max(0.0, _dual_low(p0, rates, np.zeros_like(rates), p.low, alpha, top))
-    over, weights = f.required_nats(p0, p.high) - value, log_partition(p0, tilt_to(p0, p.high))
+    over, weights = f.required_nats(p0, p.high) - value, log_partition(p0, f.tilt_to(p0, p.high))
     return Interval(value, min(low, value), value + math.hypot(over, weights.mean() - lower_limit(weights, alpha)))
 
 
@@ -79,8 +68,7 @@ def surplus_limits(
 def above_best_of(p0: FloatArray, rates: FloatArray, k: float, alpha: float, top: float = 1.0) -> Interval:
     """Success less that of the best of *k* closed samples, paired by task; *top* bounds the population's p0."""
     p0, rates = _scored(p0, rates)
-    worst = -float(f.best_of(np.array([top]), k)[0])
-    values = rates - f.best_of(p0, k)
+    values, worst = _above(p0, rates, k, top)
     return with_seeds(bounded_mean(values.mean(axis=0), alpha, worst, 1.0), values.mean(axis=1), alpha)
 
 
@@ -110,7 +98,7 @@ def _dual_low(
     p0: FloatArray, rates: FloatArray, paid: FloatArray, p: float, alpha: float, top: float
 ) -> float:
     """Lower limit of mean [lam rates - log partition - paid] at the tilt lam that leads to mean success *p*."""
-    lam = tilt_to(p0, p)
+    lam = f.tilt_to(p0, p)
     values = lam * rates - log_partition(p0, lam) - paid
     tasks = values.mean(axis=0)
     worst = -float(log_partition(np.array([top]), lam)[0]) - 2 * float(paid.mean(axis=0).max())
@@ -123,8 +111,13 @@ def _edge(p0: FloatArray, rates: FloatArray, alpha: float, top: float, start: fl
     """The k away from exp(*start*) from which on a limit of ``above_best_of`` is clear of 0; 0 or infinity if none."""
 
     def limit(log_k: float) -> float:
-        found = above_best_of(p0, rates, math.exp(log_k), alpha, top)
-        return found.low if below else -found.high
+        values, worst = _above(p0, rates, math.exp(log_k), top)
+        tasks = values.mean(axis=0)
+        mean = float(tasks.mean())
+        if below:
+            return with_seeds(Interval(mean, lower_limit(tasks, alpha, worst), mean), values.mean(axis=1), alpha).low
+        high = -lower_limit(-tasks, alpha, -1.0)
+        return -with_seeds(Interval(mean, mean, high), values.mean(axis=1), alpha).high
 
     step, inner, outer = 0.5, start, start
     while limit(outer) <= 0:
@@ -134,3 +127,8 @@ def _edge(p0: FloatArray, rates: FloatArray, alpha: float, top: float, start: fl
     if inner == outer:
         return math.exp(outer)
     return math.exp(float(optimize.brentq(limit, min(inner, outer), max(inner, outer), xtol=LEAST_GAP)))
+
+
+def _above(p0: FloatArray, rates: FloatArray, k: float, top: float) -> tuple[FloatArray, float]:
+    """Success less best-of-k (S, N), and the least that a task of the population may have."""
+    return rates - f.best_of(p0, k), -float(f.best_of(np.array([top]), k)[0])

@@ -12,14 +12,22 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize
-from scipy.special import expit, logit
+from scipy.special import expit, logit, wrightomega
 
 from reachlab import FloatArray
 from reachlab.errors import BadValue
 
 LARGEST_TILT = 745.0
 """exp(-745) is the smallest positive double: tilts beyond it change nothing."""
+LARGEST_LOG_K = 700.0
+"""Best-of-k with k beyond exp(700) counts as infinite."""
+SMALLEST_NATS = 1e-280
+"""Divergences below it change no success that a double can hold."""
+MOST_STEPS = 200
+"""Of Newton's method with bisection; 4 are usual, 25 the most seen."""
+# Gauss's rule of order 8 for int_0^1 t f(t) dt.
+_NODES = (np.polynomial.legendre.leggauss(4)[0] + 1) / 2
+_WEIGHTS = np.polynomial.legendre.leggauss(4)[1] / 2 * _NODES
 
 
 class Point(NamedTuple):
@@ -65,7 +73,26 @@ def tilt(p0: FloatArray, lam: float) -> FloatArray:
 
 def tilt_kl(p0: FloatArray, lam: float) -> FloatArray:
     """Divergence (N,) of that tilt; 0 where p0 is 0 or 1, where no tilt changes anything."""
-    return kl(tilt(p0, lam), p0)
+    inside = (p0 > 0) & (p0 < 1)
+    out: FloatArray = np.where(inside, _tilt_nats(logit(np.where(inside, p0, 0.5)), lam), 0.0)
+    return out
+
+
+def _tilt_nats(logits: FloatArray, lam: float) -> FloatArray:
+    """Divergence (M,) of that tilt for p0 of these finite *logits*: int_0^lam t s(1-s) dt, s = sigmoid(logit + t).
+
+    Near 0 by Gauss's rule; else (b - a) sigmoid(b) - (S(b) - S(a)), S = softplus, a = logit, b = a + lam. Where a > 0
+    failures are counted, with all signs reversed. So nothing cancels.
+    """
+    if abs(lam) < 0.1:
+        at = np.add.outer(lam * _NODES, logits)
+        near: FloatArray = lam * lam * (_WEIGHTS @ (expit(at) * expit(-at)))
+        return near
+    step = np.where(logits > 0, -lam, lam)
+    a = -np.abs(logits)
+    b = a + step
+    far: FloatArray = step * expit(b) - (np.logaddexp(0.0, b) - np.logaddexp(0.0, a))
+    return far
 
 
 def _check(p0: FloatArray) -> FloatArray:
@@ -75,13 +102,93 @@ def _check(p0: FloatArray) -> FloatArray:
     return out
 
 
-def _solve(rises: Callable[[float], float], target: float) -> float:
-    """The lam in [0, LARGEST_TILT] at which the increasing function *rises* meets *target*."""
-    if rises(0.0) >= target:
-        return 0.0
-    if rises(LARGEST_TILT) <= target:
-        return LARGEST_TILT
-    return float(optimize.brentq(lambda lam: rises(lam) - target, 0.0, LARGEST_TILT, xtol=1e-14, rtol=1e-14))
+class _Base(NamedTuple):
+    """p0 by its distinct values, of which a study has few: what every mean over tasks here is taken from."""
+
+    logits: FloatArray
+    """(M,) of the values inside (0, 1), ascending."""
+    weights: FloatArray
+    """(M,) their shares of the tasks."""
+    ones: float
+    """Share of the tasks with p0 = 1."""
+    share: float
+    """Share of the tasks with p0 > 0: the most that any tilt reaches."""
+
+    def success(self, lam: float) -> float:
+        return self.ones + float(self.weights @ expit(self.logits + lam))
+
+    def nats(self, lam: float) -> float:
+        return float(self.weights @ _tilt_nats(self.logits, lam))
+
+    def most_nats(self) -> float:
+        return float(self.weights @ np.logaddexp(0.0, -self.logits))
+
+
+def _base(p0: FloatArray) -> _Base:
+    values, counts = np.unique(_check(p0), return_counts=True)
+    inside, weights = (values > 0) & (values < 1), counts / p0.size
+    ones, share = (float(counts[which].sum() / p0.size) for which in (values == 1, values > 0))
+    return _Base(logit(values[inside]), weights[inside], ones, share)
+
+
+def _solve(rise: Callable[[float], tuple[float, float]], low: float, high: float) -> float:
+    """The root in [low, high] of an increasing function given as (value, derivative), to 1e-10: Newton's from low.
+
+    A step that leaves the bracket is replaced by its middle. Few are needed, since the functions passed here are
+    logarithms that one task alone would make straight or nearly so.
+    """
+    x = low
+    for _ in range(MOST_STEPS):
+        value, slope = rise(x)
+        low, high = (x, high) if value < 0 else (low, x)
+        step = -value / slope if slope > 0 else math.inf
+        if abs(step) < 1e-10:
+            return x + step
+        if high - low < 1e-10:
+            return x
+        x = x + step if low < x + step < high else (low + high) / 2
+    return x
+
+
+def _tilt_to(base: _Base, p: float) -> float:
+    """The lam > 0 with mean success *p*, between mean p0 and the share.
+
+    The log-odds of success within the share rise with slope at most 1 (s(1-s) is concave in s) and stay above those
+    of the hardest task: an end each.
+    """
+    target = math.log(p / (base.share - p))
+
+    def rise(lam: float) -> tuple[float, float]:
+        s = expit(base.logits + lam)
+        won = base.ones + float(base.weights @ s)
+        left = float(base.weights @ expit(-lam - base.logits))
+        return math.log(won / left) - target, float(base.weights @ (s * (1 - s))) * base.share / (won * left)
+
+    low = max(0.0, -rise(0.0)[0])
+    return min(_solve(rise, low, max(low, target - float(base.logits[0]))), LARGEST_TILT)
+
+
+def _tilt_at(base: _Base, delta: float) -> float:
+    """The lam > 0 with mean divergence K(lam) = *delta*, below the most.
+
+    log(K / (most - K)) is solved against lam + log lam, undone by Wright's omega: slope 2 near 0, 1 far out. With
+    b = logit + lam, most - K is the mean of s S(-b) + (1-s) (S(b) - logit), S = softplus. K <= lam^2 / 8 gives an end.
+    """
+    most = base.most_nats()
+    target = math.log(delta / (most - delta))
+
+    def rise(x: float) -> tuple[float, float]:
+        lam = float(wrightomega(x))
+        b = base.logits + lam
+        s, f = expit(b), expit(-b)
+        left = float(base.weights @ (s * np.logaddexp(0.0, -b) + f * (np.logaddexp(0.0, b) - base.logits)))
+        nats = base.nats(lam)
+        slope = lam * lam / (1 + lam) * float(base.weights @ (s * f)) * most / (nats * left)
+        return math.log(nats / left) - target, slope
+
+    least = math.sqrt(8 * delta)
+    low, high = least + math.log(least), LARGEST_TILT + math.log(LARGEST_TILT)
+    return float(wrightomega(_solve(rise, low, max(low, high))))
 
 
 def most_nats(p0: FloatArray) -> float:
@@ -90,19 +197,26 @@ def most_nats(p0: FloatArray) -> float:
     return float(-np.log(positive).sum() / p0.size)
 
 
+def tilt_to(p0: FloatArray, p: float) -> float:
+    """The tilt lam in [0, LARGEST_TILT] at which mean success is *p*, or the end nearer to it."""
+    base = _base(p0)
+    if p <= float(p0.mean()):
+        return 0.0
+    return LARGEST_TILT if p >= base.share else _tilt_to(base, p)
+
+
 def frontier_success(p0: FloatArray, delta: float) -> float:
     """R(delta): the largest mean success of any closed-book policy with mean divergence <= delta (DESIGN 1).
 
     At each task kl(p(x), p0(x)) <= KL by data processing; the Lagrangian of the rest has one multiplier, so the
     optimum is one tilt common to all tasks. R is increasing and concave from mean p0 to the share of p0 > 0.
     """
-    p0 = _check(p0)
+    base = _base(p0)
     if not delta >= 0:
         raise BadValue("delta", delta, "nats >= 0")
-    if delta >= most_nats(p0):
-        return float(np.mean(p0 > 0))
-    lam = _solve(lambda x: float(tilt_kl(p0, x).mean()), delta)
-    return float(tilt(p0, lam).mean())
+    if delta >= base.most_nats():
+        return base.share
+    return base.success(_tilt_at(base, delta)) if delta > SMALLEST_NATS else float(p0.mean())
 
 
 def required_nats(p0: FloatArray, p: float) -> float:
@@ -110,27 +224,21 @@ def required_nats(p0: FloatArray, p: float) -> float:
 
     0 up to mean p0, infinite above the share of tasks with p0 > 0.
     """
-    p0 = _check(p0)
+    base = _base(p0)
     if not 0 <= p <= 1:
         raise BadValue("mean success", p, "0 to 1")
     if p <= float(p0.mean()):
         return 0.0
-    share = float(np.mean(p0 > 0))
-    if p > share * (1 + 1e-15):
+    if p > base.share * (1 + 1e-15):
         return math.inf
-    if p >= share:
-        return most_nats(p0)
-    lam = _solve(lambda x: float(tilt(p0, x).mean()), p)
-    return most_nats(p0) if lam == LARGEST_TILT else float(tilt_kl(p0, lam).mean())
+    return base.most_nats() if p >= base.share else base.nats(_tilt_to(base, p))
 
 
 def curve(p0: FloatArray, points: int = 65) -> list[Point]:
     """R from mean p0 to 99.9 % of its height, at tilts evenly spaced in lam: what the picture draws."""
-    p0 = _check(p0)
-    share = float(np.mean(p0 > 0))
-    top = _solve(lambda x: float(tilt(p0, x).mean()), max(0.999 * share, float(p0.mean()))) if share else 0.0
-    lams = np.linspace(0.0, top, points)
-    return [Point(float(tilt_kl(p0, lam).mean()), float(tilt(p0, lam).mean())) for lam in lams.tolist()]
+    base = _base(p0)
+    lams = np.linspace(0.0, tilt_to(p0, 0.999 * base.share), points)
+    return [Point(base.nats(lam), base.success(lam)) for lam in lams.tolist()]
 
 
 # ---------------------------------------------------------------------------------------------------------- best-of-k
@@ -156,24 +264,33 @@ def best_of_bound(k: float) -> float:
 
 
 def equivalent_k(p0: FloatArray, p: float) -> float:
-    """The (real) k at which best-of-k of the closed base has mean success *p*; infinite from share(p0 > 0) on."""
-    p0 = _check(p0)
-    if p <= 0:
+    """The (real) k at which best-of-k of the closed base has mean success *p*; infinite from share(p0 > 0) on.
+
+    With H = -log(unsolved part of that share), which for one task is -k log(1-p0), log H is solved against log k: its
+    slope is at most 1 (a mixture's hazard falls), and k is between H over the mean and H over the least -log(1-p0).
+    """
+    base = _base(p0)
+    if p <= 0 or (p <= base.ones and p < base.share):
         return 0.0
-    if p >= float(np.mean(p0 > 0)):
-        return 1.0 if bool(np.all((p0 == 0) | (p0 == 1))) and p == float(p0.mean()) else math.inf
+    if p >= base.share:
+        return 1.0 if base.logits.size == 0 and p == base.ones else math.inf
+    hazards = np.logaddexp(0.0, base.logits)
+    target = math.log(-math.log1p(-p / base.share))
 
-    def gap(log_k: float) -> float:
-        return float(best_of(p0, math.exp(log_k)).mean()) - p
+    def rise(log_k: float) -> tuple[float, float]:
+        k = math.exp(log_k)
+        unsolved = base.weights * np.exp(-k * hazards)
+        left, won = float(unsolved.sum()), base.ones - float(base.weights @ np.expm1(-k * hazards))
+        if left <= 0:
+            return math.inf, 0.0
+        total = -math.log1p(-won / base.share) if won < left else -math.log(left / base.share)
+        return math.log(total) - target, k * float(unsolved @ hazards) / (left * total)
 
-    low, high = 0.0, 1.0
-    while gap(low) > 0 and low > -700:
-        low -= 10.0
-    while gap(high) < 0 and high < 700:
-        high += 10.0
-    if gap(low) >= 0 or gap(high) <= 0:
-        return math.exp(low) if gap(low) >= 0 else math.inf
-    return math.exp(float(optimize.brentq(gap, low, high, xtol=1e-13, rtol=1e-13)))
+    low = -LARGEST_LOG_K if base.ones else target - math.log(hazards @ base.weights / base.share)
+    if rise(LARGEST_LOG_K)[0] <= 0:
+        return math.inf
+    high = min(target - math.log(hazards[0]), LARGEST_LOG_K)
+    return math.exp(_solve(rise, low, max(low, high)))
 
 
 # -------------------------------------------------------------------------------------------------------- free energy

@@ -6,7 +6,7 @@ records; nothing after this file knows where they came from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -30,9 +30,13 @@ class TaskSet:
     """(N,) policy-free bound: the mean over tasks is an upper bound for *every* policy without information."""
     optimum: FloatArray | None = None
     """(N,) success of the best policy in the live world."""
+    _codes: IntArray = field(init=False, repr=False, compare=False)
+    """(N,) place of each task's stratum in ``names()``."""
 
     def __post_init__(self) -> None:
         n = len(self.ids)
+        places = {name: place for place, name in enumerate(self.names())}
+        object.__setattr__(self, "_codes", np.array([places[s] for s in self.strata], dtype=np.int64))
         for name in ("strata", "p0", "bound", "optimum"):
             given = getattr(self, name)
             if given is not None and len(given) != n:
@@ -46,11 +50,13 @@ class TaskSet:
 
     def stratum(self, name: str) -> Mask:
         """(N,) which tasks are of this stratum."""
-        return np.array([s == name for s in self.strata], dtype=bool)
+        return self.named((name,))
 
     def named(self, names: tuple[str, ...]) -> Mask:
         """(N,) which tasks are of one of these strata."""
-        return np.array([s in names for s in self.strata], dtype=bool)
+        wanted = [place for place, name in enumerate(self.names()) if name in names]
+        out: Mask = np.isin(self._codes, wanted) if len(wanted) != 1 else self._codes == wanted[0]
+        return out
 
     def names(self) -> tuple[str, ...]:
         """The strata, in order of first appearance."""
@@ -85,6 +91,8 @@ class ArmCounts:
     """(S,) tokens that training took; None or 0 for arms without training."""
     no_signal: str = ""
     """Why the arm was not trained (no reward, no data), or empty. Such an arm reads ``no signal``, never a number."""
+    _rates: FloatArray = field(init=False, repr=False, compare=False)
+    """(seeds, N) what ``success`` gives: every estimate asks for it."""
 
     def __post_init__(self) -> None:
         shape = self.successes.shape
@@ -96,6 +104,9 @@ class ArmCounts:
                 raise BadValue(f"shape of {name} of {self.arm.name}", given.shape, str(shape))
         if bool(np.any((self.successes < 0) | (self.successes > self.episodes))):
             raise BadValue(f"successes of {self.arm.name}", self.successes, "0 to the number of episodes")
+        rates = _ratio(*self._rows(self.successes, self.episodes))
+        rates.flags.writeable = False
+        object.__setattr__(self, "_rates", rates)
 
     @property
     def pooled(self) -> bool:
@@ -109,7 +120,7 @@ class ArmCounts:
 
     def success(self) -> FloatArray:
         """(seeds, N) mean success; NaN where no episode was scored."""
-        return _ratio(*self._rows(self.successes, self.episodes))
+        return self._rates
 
     def mean_of(self, values: FloatArray) -> FloatArray:
         """(seeds, N) mean of a per-episode quantity, weighting by episodes where rows are pooled."""

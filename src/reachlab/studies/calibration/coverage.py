@@ -26,8 +26,8 @@ from reachlab.measure import (
     required_nats,
 )
 from reachlab.measure.analysis import contrasts, see
+from reachlab.measure.dynamics import Support, support_dynamics
 from reachlab.measure.ledger import gap
-from reachlab.measure.support import Support, support
 from reachlab.studies.calibration.draw import SPREAD, StudySize
 from reachlab.studies.calibration.process import CLOSED_TOKENS, RIGHT
 from reachlab.studies.calibration.worlds import PRIMARY, TabularWorld
@@ -154,7 +154,7 @@ class Printed:
 
     @cached_property
     def support(self) -> Support:
-        return support(self.setting, self.study.arm(self.study.primary))
+        return support_dynamics(self.setting, self.study.arm(self.study.primary))
 
 
 @dataclass(frozen=True, slots=True)

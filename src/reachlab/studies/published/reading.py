@@ -20,7 +20,7 @@ from reachlab.measure.axes import axes
 from reachlab.measure.flow import placebo_share
 from reachlab.measure.ledger import spent, success_rate
 from reachlab.measure.records import Mask
-from reachlab.measure.support import support
+from reachlab.measure.dynamics import support_dynamics
 from reachlab.studies.published import located
 from reachlab.studies.published.ladder import ladder
 from reachlab.studies.published.located import runs, soft, solved
@@ -192,7 +192,7 @@ def _support(setting: Setting) -> Json:
     cells = base[0].size * min(int(base[0].min()) // 2, int(arm[0].min()))
     if cells > MOST_CELLS:
         raise BadValue("tasks times attempts (of the arm, half of the base's)", cells, f"at most {MOST_CELLS:,}")
-    found = support(setting, setting.study.arm(setting.study.primary)).to_json()
+    found = support_dynamics(setting, setting.study.arm(setting.study.primary)).to_json()
     if found["flow"] is not None:  # a ratio without a denominator
         empty = Estimate.missing("no task in these supports").to_json()
         found |= {key: empty for key in ("srr", "ndr", "sds", "nscr") if found[key]["value"] is None}

@@ -56,7 +56,7 @@ class Support:
         return out
 
 
-def support(setting: Setting, counts: ArmCounts) -> Support:
+def support_dynamics(setting: Setting, counts: ArmCounts) -> Support:
     """The support dynamics of *counts* against the closed base on all test tasks."""
     alpha, tau = setting.thresholds.alpha_report / 2, setting.thresholds.tau
     base, arm = _run(setting.study.base(World.CLOSED, counts.arm.split)), _run(counts)
