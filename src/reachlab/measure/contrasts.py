@@ -11,7 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from reachlab import FloatArray
-from reachlab.measure.intervals import Interval, bounded_mean, positive_mean, with_seeds
+from reachlab.measure.intervals import (
+    Interval,
+    bounded_mean,
+    lower_limit,
+    positive_mean,
+    positive_upper,
+    with_seeds,
+)
 from reachlab.measure.records import ArmCounts, Mask
 
 Term = tuple[float, FloatArray]
@@ -46,19 +53,24 @@ def difference(
     return with_seeds(tasks, values.mean(axis=1), alpha).clip(least, most)
 
 
-def success(counts: ArmCounts, mask: Mask, alpha: float, runs: bool = True) -> Interval:
-    """Mean success over the masked tasks; *runs* False leaves the spread between training runs out.
-
-    Without a scored task the interval is [0, 1] around NaN.
-    """
-    found = difference([(1.0, counts.success())], mask, alpha)
-    if found is None or runs:
-        return found or Interval(math.nan, 0.0, 1.0)
-    values = combine([(1.0, counts.success())], mask).mean(axis=0)
-    return bounded_mean(np.clip(values, 0.0, 1.0), alpha)
+def success(counts: ArmCounts, mask: Mask, alpha: float) -> Interval:
+    """Mean success over the masked tasks. Without a scored task the interval is [0, 1] around NaN."""
+    return difference([(1.0, counts.success())], mask, alpha) or Interval(math.nan, 0.0, 1.0)
 
 
-def nats(values: FloatArray, mask: Mask, alpha: float, runs: bool = True) -> Interval:
+def least_success(counts: ArmCounts, mask: Mask, alpha: float) -> float:
+    """Lower limit of mean success of the training runs at hand: their spread plays no part. 0 without a scored task."""
+    values = combine([(1.0, counts.success())], mask)
+    return lower_limit(np.clip(values.mean(axis=0), 0.0, 1.0), alpha) if values.size else 0.0
+
+
+def most_nats(values: FloatArray, mask: Mask, alpha: float) -> float:
+    """Upper limit of the mean of a non-negative quantity (S, N) in the training runs at hand."""
+    kept = combine([(1.0, values)], mask)
+    return positive_upper(np.maximum(kept.mean(axis=0), 0.0), alpha) if kept.any() else 0.0 if kept.size else math.inf
+
+
+def nats(values: FloatArray, mask: Mask, alpha: float) -> Interval:
     """Mean of a non-negative quantity (S, N), such as spent nats, over the masked tasks that have it."""
     kept = combine([(1.0, values)], mask)
     if kept.shape[1] == 0:
@@ -66,7 +78,7 @@ def nats(values: FloatArray, mask: Mask, alpha: float, runs: bool = True) -> Int
     if not kept.any():
         return Interval(0.0, 0.0, 0.0)
     tasks = positive_mean(np.maximum(kept.mean(axis=0), 0.0), alpha)
-    return with_seeds(tasks, kept.mean(axis=1), alpha).clip(0.0, math.inf) if runs else tasks
+    return with_seeds(tasks, kept.mean(axis=1), alpha).clip(0.0, math.inf)
 
 
 def any_mean(values: FloatArray, mask: Mask, alpha: float) -> Interval:
@@ -86,6 +98,20 @@ def mean_over(values: FloatArray, mask: Mask) -> float:
     return float(np.nanmean(kept)) if np.isfinite(kept).any() else math.nan
 
 
+def _bits(counts: ArmCounts, mask: Mask) -> tuple[FloatArray, FloatArray]:
+    """(n,) successes with bits and the bits they imported together, at each masked task."""
+    if counts.bits is None:
+        return np.zeros(1), np.zeros(1)
+    hits = np.where(np.isfinite(counts.bits), counts.successes, 0)[:, mask]
+    return hits.sum(axis=0).astype(float), (hits * np.nan_to_num(counts.bits[:, mask])).sum(axis=0)
+
+
+def mean_bits(counts: ArmCounts, mask: Mask) -> float:
+    """Imported bits averaged over the successful episodes of the masked tasks; NaN without any."""
+    weight, total = _bits(counts, mask)
+    return float(total.sum() / weight.sum()) if weight.sum() else math.nan
+
+
 def success_bits(counts: ArmCounts, mask: Mask, alpha: float) -> Interval:
     """Imported bits averaged over the successful episodes of the masked tasks: sum c b / sum c.
 
@@ -93,14 +119,11 @@ def success_bits(counts: ArmCounts, mask: Mask, alpha: float) -> Interval:
     The interval is Gaffke's for the linearised ratio, c (b - B) / mean c, between what a task with the most successes
     would add if they had imported nothing and if they had imported twice the most that was seen.
     """
-    if counts.bits is None:
-        return Interval(math.nan, 0.0, math.inf)
-    hits = np.where(np.isfinite(counts.bits), counts.successes, 0)[:, mask]
-    bits = np.nan_to_num(counts.bits[:, mask])
-    weight, total = hits.sum(axis=0).astype(float), (hits * bits).sum(axis=0)
-    if weight.sum() == 0:
+    weight, total = _bits(counts, mask)
+    if not weight.sum() or counts.bits is None:
         return Interval(math.nan, 0.0, math.inf)
     ratio, unit = float(total.sum() / weight.sum()), float(weight.max() / weight.mean())
     influence = (total - ratio * weight) / float(weight.mean())
-    around = bounded_mean(influence, alpha, -ratio * unit, (2 * float(bits.max()) - ratio) * unit)
+    most = float(np.nanmax(counts.bits[:, mask]))
+    around = bounded_mean(influence, alpha, -ratio * unit, (2 * most - ratio) * unit)
     return Interval(ratio, max(0.0, ratio + around.low), ratio + around.high)

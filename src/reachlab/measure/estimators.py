@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import stats
@@ -148,13 +149,20 @@ def cover_curve(n: IntArray, c: IntArray, taus: Sequence[float], alpha: float) -
 
 def _share_above(n: IntArray, c: IntArray, q: float, alpha: float) -> float:
     """Lower limit of the share of tasks whose probability is not below *q*."""
-    best = 0.0
+    best, (distinct, which) = 0.0, np.unique(n, return_inverse=True)
     for leak in LEAKS:
-        cut = np.minimum(stats.binom.isf(leak, n, q) + 1, n)
-        b = float(np.max(stats.binom.sf(cut - 1, n, q)))
-        passed = clopper_pearson(int(np.sum(c >= cut)), n.size, alpha / len(LEAKS)).low
+        cuts, b = _cut_offs(tuple(distinct.tolist()), q, leak)
+        passed = clopper_pearson(int(np.sum(c >= cuts[which])), n.size, alpha / len(LEAKS)).low
         best = max(best, (passed - b) / (1 - b) if b < 1 else 0.0)
     return best
+
+
+@lru_cache(maxsize=256)
+def _cut_offs(n: tuple[int, ...], q: float, leak: float) -> tuple[IntArray, float]:
+    """The cut-off m of each number of attempts, and the largest P(Bin(n, q) >= m)."""
+    attempts = np.array(n)
+    cuts = np.minimum(stats.binom.isf(leak, attempts, q) + 1, attempts).astype(np.int64)
+    return cuts, float(np.max(stats.binom.sf(cuts - 1, attempts, q)))
 
 
 def _attempted(n: IntArray, c: IntArray) -> tuple[IntArray, IntArray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,10 +11,12 @@ from reachlab import NO_INFORMATION_WORLDS, Estimate, Thresholds, Treatment, Wor
 from reachlab.measure import ledger
 from reachlab.measure.axes import Axes, Leak, all_axes, leak
 from reachlab.measure.checks import Check
-from reachlab.measure.contrasts import Term, difference, mean_over
+from reachlab.measure.contrasts import Term, combine, difference, mean_over
 from reachlab.measure.intervals import MIN_SEEDS, Interval
 from reachlab.measure.records import ArmCounts, Mask, StudyCounts, internalised
 from reachlab.measure.setting import Setting, make_setting
+
+NOT_SAID = Estimate.missing("printed for the arm; a verdict says it where every axis and the leak gate pass")
 
 
 class Named(NamedTuple):
@@ -51,7 +54,10 @@ class Evidence:
     closed_floor: bool
     """Both closed arms of the interaction are at the floor: it is then the training gain alone."""
     internalised: tuple[Named, ...]
-    """Arms fed by live training, evaluated closed: their worst contrast with closed training and the base."""
+    """Arms fed by live training, evaluated closed: their worst contrast with closed training and the base.
+
+    This and the two below list what is above 0: nothing else can be established.
+    """
     matched: bool
     transfer: str
     reproduced: tuple[Named, ...]
@@ -61,6 +67,7 @@ class Evidence:
     cheaper: bool
     """The accessible tasks' required nats exceed what the weights paid: the affordance was the cheaper way."""
     surplus: Estimate
+    """This and the next two are for the sentence of a C rung, and missing where its axes or leak gate fail."""
     newly: Estimate
     equivalent_k: Estimate
     p: Estimate
@@ -111,13 +118,18 @@ def _internalised(setting: Setting, alpha: float) -> tuple[Named, ...]:
     out = []
     for counts in candidates if planned and closed is not None else []:
         against = [r.success() for r in rivals if r is not None] + ([closed] if closed is not None else [])
-        found = [
-            difference([(1.0, counts.success()), (-1.0, v)], setting.hard, alpha / len(candidates)) for v in against
-        ]
-        kept = [c for c in found if c is not None]
-        if kept:
-            out.append(Named(counts.arm.name, min(kept, key=lambda c: c.low)))
+        contrasts: list[list[Term]] = [[(1.0, counts.success()), (-1.0, v)] for v in against]
+        if all(_value(terms, setting.hard) > 0 for terms in contrasts):
+            found = [difference(terms, setting.hard, alpha / len(candidates)) for terms in contrasts]
+            kept = [c for c in found if c is not None]
+            out += [Named(counts.arm.name, min(kept, key=lambda c: c.low))] if kept else []
     return tuple(out)
+
+
+def _value(terms: list[Term], mask: Mask) -> float:
+    """The contrast without its limits, which cost a hundred times as much; NaN without tasks."""
+    values = combine(terms, mask)
+    return float(values.mean()) if values.size else math.nan
 
 
 def _reproduced(setting: Setting, primary: ArmCounts, alpha: float) -> tuple[Named, ...]:
@@ -130,7 +142,7 @@ def _reproduced(setting: Setting, primary: ArmCounts, alpha: float) -> tuple[Nam
     out = []
     for name, counts in unique.items():
         terms: list[Term] = [(1.0, counts.success()), (-part, primary.success()), (part - 1, closed)]
-        found = difference(terms, setting.hard, alpha / len(unique))
+        found = difference(terms, setting.hard, alpha / len(unique)) if _value(terms, setting.hard) > 0 else None
         if found is not None:
             out.append(Named(name, found))
     return tuple(out)
@@ -143,14 +155,20 @@ def _closed_gains(setting: Setting, alpha: float) -> tuple[Named, ...]:
         if c.arm.evaluated == c.arm.trained == World.CLOSED and c.arm.split == "test" and not c.no_signal
         if c.arm.treatment != Treatment.DISTIL
     ]
-    gains = [(c.arm.name, setting.gain(c, setting.hard, alpha / len(arms))) for c in arms]
+    closed = setting.closed()
+    if closed is None:
+        return ()
+    above = [c for c in arms if _value([(1.0, c.success()), (-1.0, closed)], setting.hard) > 0]
+    gains = [(c.arm.name, setting.gain(c, setting.hard, alpha / len(arms))) for c in above]
     return tuple(Named(name, gain) for name, gain in gains if gain is not None)
 
 
 def _cheaper(setting: Setting, primary: ArmCounts, alpha: float) -> bool:
-    mask = setting.tail | setting.core
-    need, paid = ledger.required(setting, primary, mask, alpha), ledger.spent(primary, mask, alpha)
-    return need.value is not None and paid.value is not None and need.value > paid.value
+    mask, paid = setting.tail | setting.core, primary.nats()
+    p = mean_over(primary.success(), mask)
+    if paid is None or not p >= 0:
+        return False
+    return setting.reach(World.CLOSED, mask).required(p, alpha) > mean_over(paid, mask)
 
 
 def _blocked(primary: ArmCounts, thresholds: Thresholds) -> str:
@@ -160,8 +178,8 @@ def _blocked(primary: ArmCounts, thresholds: Thresholds) -> str:
     fewest = int(tried.sum(axis=0).min() if primary.pooled else tried.min()) if tried.size else 0
     if fewest >= thresholds.min_episodes:
         return ""
-    tried = "1 episode" if fewest == 1 else f"{fewest} episodes"
-    return f"{tried} at a task of the primary arm, {thresholds.min_episodes} are the least"
+    found = "1 episode" if fewest == 1 else f"{fewest} episodes"
+    return f"{found} at a task of the primary arm, {thresholds.min_episodes} are the least"
 
 
 def training_effects(setting: Setting, alpha: float) -> tuple[Interval | None, Interval | None, bool]:
@@ -179,6 +197,8 @@ def gather(study: StudyCounts, thresholds: Thresholds, exact: bool, checks: Iter
 
     absent, absent_beyond = (gain(m, printed) for m in (setting.everything, setting.beyond))
     training, interaction, floor = _training(setting, primary, alpha)
+    gate, against = leak(setting, primary, thresholds), all_axes(setting, primary, thresholds)
+    created = gate.passed and all(a.passed for a in against)
     return Evidence(
         family=study.family,
         mechanism=study.mechanism,
@@ -187,8 +207,8 @@ def gather(study: StudyCounts, thresholds: Thresholds, exact: bool, checks: Iter
         tasks=study.test.size,
         hard_tasks=int(setting.hard.sum()),
         violated=tuple(c for c in checks if c.status == "violated"),
-        leak=leak(setting, primary, thresholds),
-        axes=all_axes(setting, primary, thresholds),
+        leak=gate,
+        axes=against,
         gain=gain(setting.everything),
         gain_hard=gain(setting.hard),
         gain_tail=gain(setting.tail),
@@ -204,9 +224,9 @@ def gather(study: StudyCounts, thresholds: Thresholds, exact: bool, checks: Iter
         reproduced=_reproduced(setting, primary, alpha),
         closed_gains=_closed_gains(setting, alpha),
         cheaper=_cheaper(setting, primary, printed),
-        surplus=ledger.surplus_nats(setting, primary, printed),
-        newly=ledger.newly_within_reach(setting, primary, printed),
-        equivalent_k=ledger.equivalent_k(setting, primary, setting.hard, printed),
+        surplus=ledger.surplus_nats(setting, primary, printed) if created else NOT_SAID,
+        newly=ledger.newly_within_reach(setting, primary, printed) if created else NOT_SAID,
+        equivalent_k=ledger.equivalent_k(setting, primary, setting.hard, printed) if created else NOT_SAID,
         p=ledger.success_rate(primary, setting.hard, printed, ledger.NO_HARD),
         blocked=_blocked(primary, thresholds),
         exact=exact,

@@ -267,8 +267,12 @@ def positive_mean(values: FloatArray, alpha: float) -> Interval:
     mean = float(values.mean())
     if values.size < 2:
         return Interval(mean, 0.0, math.inf)
-    high = -lower_limit(-values, alpha, -2 * float(values.max()))
-    return Interval(mean, lower_limit(values, alpha), high)
+    return Interval(mean, lower_limit(values, alpha), positive_upper(values, alpha))
+
+
+def positive_upper(values: FloatArray, alpha: float) -> float:
+    """The upper limit of ``positive_mean``; infinite for fewer than two values."""
+    return -lower_limit(-values, alpha, -2 * float(values.max())) if values.size > 1 else math.inf
 
 
 def student(values: FloatArray, alpha: float) -> Interval:

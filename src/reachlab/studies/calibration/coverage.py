@@ -40,6 +40,12 @@ RUNS = SPREAD * special.ndtri((np.arange(33) + 0.5) / 33)
 """Over which quantities that are not linear in the rate of calling are averaged between training runs."""
 
 
+LIVE = Arm(BASE, None, World.LIVE)
+SHUFFLED, IMAGINED = (Arm(RL, World.LIVE, world) for world in (World.SHUFFLED, World.IMAGINED))
+READ = (Arm(BASE, None, World.CLOSED), LIVE, PRIMARY, SHUFFLED, IMAGINED, TRAINED_CLOSED)
+"""The arms that the printed quantities are read from."""
+
+
 class Population:
     """Exact values of a world, averaged over training runs where there are several."""
 
@@ -73,17 +79,17 @@ class Population:
 
     @property
     def leak(self) -> float:
-        f, shuffled = self.thresholds.leak_fraction, self.mean(Arm(RL, World.LIVE, World.SHUFFLED), "success")
+        f, shuffled = self.thresholds.leak_fraction, self.mean(SHUFFLED, "success")
         return self.on_hard(shuffled - self.p0 - f * (self.p - self.p0))
 
     @property
     def interaction(self) -> float:
-        live, closed = self.mean(Arm(BASE, None, World.LIVE), "success"), self.mean(TRAINED_CLOSED, "success")
+        live, closed = self.mean(LIVE, "success"), self.mean(TRAINED_CLOSED, "success")
         return self.on_hard(self.p - live - closed + self.p0)
 
     @property
     def bits_gained(self) -> float:
-        imagined = self.mean(Arm(RL, World.LIVE, World.IMAGINED), "success")
+        imagined = self.mean(IMAGINED, "success")
         return math.log2(float(self.p.mean())) - math.log2(float(imagined.mean()))
 
     @property

@@ -31,10 +31,16 @@ class StudySize:
     """Training runs."""
 
 
-def draw(world: TabularWorld, size: StudySize, rng: np.random.Generator) -> StudyCounts:
+HARD = 1e-4
+"""Stands for every dial below the threshold."""
+
+
+def draw(
+    world: TabularWorld, size: StudySize, rng: np.random.Generator, arms: tuple[Arm, ...] = ARMS
+) -> StudyCounts:
     """One study of *world*: its tasks, then every arm's counts."""
     types = rng.integers(world.dial.size, size=size.tasks)
-    arms = tuple(_arm(world, arm, types, size, rng) for arm in ARMS)
+    counts = tuple(_arm(world, arm, types, size, rng) for arm in arms)
     names = {value: f"p0~{value:.0e}" for value in _strata(world)}
     strata = tuple(names[value] for value in _rounded(world)[types].tolist())
     return StudyCounts(
@@ -47,7 +53,7 @@ def draw(world: TabularWorld, size: StudySize, rng: np.random.Generator) -> Stud
             bound=None if world.bound is None else world.bound[types],
             optimum=None if world.optimum is None else world.optimum[types],
         ),
-        arms=arms,
+        arms=counts,
         primary=PRIMARY.name,
         closed_tokens=CLOSED_TOKENS,
         hard_strata=tuple(names[value] for value in _strata(world) if value < TABLE.t),
@@ -55,10 +61,9 @@ def draw(world: TabularWorld, size: StudySize, rng: np.random.Generator) -> Stud
 
 
 def _rounded(world: TabularWorld) -> FloatArray:
-    """(M,) the dial to a power of ten, never across the accessibility threshold; one stratum per power."""
-    tens = 10.0 ** np.round(np.log10(world.dial))
+    """(M,) the dial to a power of ten; everything below the accessibility threshold is one stratum."""
     hard = world.dial < TABLE.t
-    out: FloatArray = np.where(hard, np.minimum(tens, 1e-4), np.maximum(tens, 1e-3))
+    out: FloatArray = np.where(hard, HARD, np.maximum(10.0 ** np.round(np.log10(world.dial)), 1e-3))
     return out
 
 

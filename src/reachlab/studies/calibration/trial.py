@@ -12,7 +12,7 @@ import numpy as np
 
 from reachlab.measure import judge
 from reachlab.seeding import generator
-from reachlab.studies.calibration.coverage import QUANTITIES, Population, Printed, covers
+from reachlab.studies.calibration.coverage import QUANTITIES, READ, Population, Printed, covers
 from reachlab.studies.calibration.draw import StudySize, draw
 from reachlab.studies.calibration.spec import CalibrationSpec
 from reachlab.studies.calibration.worlds import find
@@ -41,7 +41,8 @@ def intervals(out: str, root: str, name: str, size: StudySize, first: int, count
     true = {q.name: q.true(population) for q in QUANTITIES}
     found: dict[str, Counter[str]] = {q.name: Counter() for q in QUANTITIES}
     for index in range(first, first + count):
-        report = Printed(draw(world, size, _stream(spec, "interval", name, size, index)), spec.thresholds)
+        study = draw(world, size, _stream(spec, "interval", name, size, index), READ)
+        report = Printed(study, spec.thresholds)
         for q in QUANTITIES:
             found[q.name][SIDES[covers(q.printed(report), true[q.name])]] += 1
     write_json(Path(out), {name: dict(sides) for name, sides in found.items()})
