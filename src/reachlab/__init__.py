@@ -266,8 +266,14 @@ class SandboxLimits:
     memory_bytes: int = 256 * 2**20
     """In total over all processes of the run."""
     processes: int = 16
+    files: int = 1024
     written_bytes: int = 16 * 2**20
     output_bytes: int = 64 * 2**10
+    """Of each stream; what is beyond is dropped, and ends the run with the limit ``output``."""
+
+
+Language = Literal["python", "shell"]
+Limit = Literal["", "wall", "cpu", "memory", "processes", "files", "written", "output"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,24 +286,32 @@ class SandboxResult:
     wall_seconds: float
     cpu_seconds: float
     peak_bytes: int
-    limit: str = ""
+    limit: Limit = ""
     """Which limit ended the run, or empty."""
     tier: str = ""
     """Which isolation ran it."""
 
 
 class SandboxSession(Protocol):
-    """State across the turns of one episode; nothing survives ``close``."""
+    """State across the turns of one episode (variables and files); nothing survives ``close``.
 
-    def run(self, code: str, limits: SandboxLimits) -> SandboxResult: ...
+    After a run that a limit ended the state may be gone: the next run then starts afresh, in the same session.
+    """
+
+    def run(self, code: str, limits: SandboxLimits, language: Language = "python") -> SandboxResult: ...
     def close(self) -> None: ...
 
 
 class Sandbox(Protocol):
-    """Runs code the policy wrote: no network, no host files, hard limits."""
+    """Runs code the policy wrote: no network, no host files, hard limits.
 
-    def run(self, code: str, limits: SandboxLimits) -> SandboxResult: ...
+    What the code does is a result, whatever it is. A backend that fails raises ``ToolFault``.
+    """
+
+    def run(self, code: str, limits: SandboxLimits, language: Language = "python") -> SandboxResult: ...
     def session(self) -> SandboxSession: ...
+    def close(self) -> None:
+        """End every process of this backend. Idempotent."""
 
 
 # ------------------------------------------------------------------------------------------------------ interaction

@@ -211,7 +211,7 @@ def test_a_mis_masked_token_is_caught() -> None:
 
 # ---------------------------------------------------------------------------------------------------------- the command
 
-TINY = CalibrationProfile("tiny", StudySize(40, 16), 3, 2, 2, (StudySize(20, 16),), 2)
+TINY = CalibrationProfile("tiny", StudySize(40, 16), 3, 2, 2, 2, (StudySize(20, 16),), 2)
 
 
 def test_workers_and_interruptions_change_no_number(tmp_path: Path) -> None:

@@ -119,7 +119,8 @@ def _edge(p0: FloatArray, rates: FloatArray, alpha: float, top: float, start: fl
         high = -lower_limit(-tasks, alpha, -1.0)
         return -with_seeds(Interval(mean, mean, high), values.mean(axis=1), alpha).high
 
-    step, inner, outer = 0.5, start, start
+    inner = outer = start
+    step = _first_step(p0, -limit(start), start)
     while limit(outer) <= 0:
         inner, outer, step = outer, outer + (-step if below else step), 2 * step
         if abs(outer) > LARGEST_LOG_K:
@@ -127,6 +128,13 @@ def _edge(p0: FloatArray, rates: FloatArray, alpha: float, top: float, start: fl
     if inner == outer:
         return math.exp(outer)
     return math.exp(float(optimize.brentq(limit, min(inner, outer), max(inner, outer), xtol=LEAST_GAP)))
+
+
+def _first_step(p0: FloatArray, width: float, log_k: float) -> float:
+    """Change of log k at which best-of-k moves by a little more than *width*, by its slope; between .01 and 10."""
+    k = math.exp(log_k)
+    slope = float(np.mean(-k * np.log1p(-p0) * (1 - p0) ** k)) if np.all(p0 < 1) else 0.0
+    return min(max(1.1 * width / slope, 0.01), 10.0) if slope > 0 else 0.5
 
 
 def _above(p0: FloatArray, rates: FloatArray, k: float, top: float) -> tuple[FloatArray, float]:

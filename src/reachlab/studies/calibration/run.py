@@ -66,11 +66,12 @@ def calibrate(
 def plan_trials(spec: CalibrationSpec, kind: Trials) -> Iterator[tuple[str, StudySize, int]]:
     """(world, size, number of studies) of every cell."""
     profile = spec.profile
+    created = [world.name for world in worlds() if truth(world, spec.thresholds).creation]
     match kind:
         case Trials.VERDICTS:
-            yield from ((world.name, profile.size, profile.replicates) for world in worlds())
+            for world in worlds():
+                yield world.name, profile.size, profile.creation if world.name in created else profile.replicates
         case Trials.POWER:
-            created = [world.name for world in worlds() if truth(world, spec.thresholds).creation]
             sizes = [size for size in profile.grid if size != profile.size]
             yield from ((name, size, profile.power) for name in created for size in sizes)
         case Trials.INTERVALS:

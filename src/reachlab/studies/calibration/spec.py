@@ -22,7 +22,9 @@ class CalibrationProfile:
     size: StudySize
     """Of the studies behind the confusion table and the coverage."""
     replicates: int
-    """Studies of each world in the confusion table."""
+    """Studies of each world without creation in the confusion table."""
+    creation: int
+    """Studies of each world with creation."""
     coverage: int
     """Studies of each world whose printed intervals are checked."""
     power: int
@@ -46,12 +48,12 @@ def _grid(size: StudySize, tasks: Numbers, episodes: Numbers, seeds: Numbers) ->
 DEFAULT = StudySize(PROFILES["default"].test_tasks, PROFILES["default"].episodes)
 """The verdict is calibrated at the size that ``reachlab run`` has by default."""
 CALIBRATIONS = {
-    "smoke": CalibrationProfile("smoke", DEFAULT, 20, 40, 10, _grid(DEFAULT, (80,), (), (3,)), 10),
+    "smoke": CalibrationProfile("smoke", DEFAULT, 20, 10, 40, 5, _grid(DEFAULT, (80,), (), (3,)), 10),
     "default": CalibrationProfile(
-        "default", DEFAULT, 1000, 8000, 100, _grid(DEFAULT, (40, 80, 160, 240), (32,), (3, 5)), 50
+        "default", DEFAULT, 1000, 400, 8000, 60, _grid(DEFAULT, (40, 80, 160, 240), (32,), (3, 5)), 50
     ),
     "full": CalibrationProfile(
-        "full", DEFAULT, 10_000, 40_000, 400, _grid(DEFAULT, (40, 80, 120, 160, 240, 640), (32, 64), (3, 5, 10)), 100
+        "full", DEFAULT, 10_000, 4000, 40_000, 400, _grid(DEFAULT, (40, 80, 120, 160, 240, 640), (32, 64), (3, 5, 10)), 100
     ),
 }
 
