@@ -16,8 +16,8 @@ from reachlab.studies.calibration.report import markdown
 HERE = Path(__file__).parent
 READING = """\
 A verdict is only worth its error rates. So the code that reads studies of language models is run on studies whose truth
-is known: thousands of them, drawn from small tabular worlds in which every probability, nat and bit can be written down.
-The verdict cannot tell: a world enters through the same records of counts that a language model's study produces.
+is known: thousands of them, drawn from small tabular worlds in which every probability, nat and bit can be written
+down. The verdict cannot tell: a world enters through the same records of counts that a language model's study produces.
 
 **How a world is made.** A task is one of a thousand types. A policy calls the tool or not, the world answers with the
 task's fact, with another one or with nothing, the policy copies what it was told or answers from its own head. The

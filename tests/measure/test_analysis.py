@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.measure.worlds import BASE, CLOSED, LIVE, RFT, RL, lexicon
 
 from reachlab import Arm, Estimate, Thresholds
 from reachlab.measure import Analysis, analyse, best_of, equivalent_k, required_nats
+from tests.measure.worlds import BASE, CLOSED, LIVE, RFT, RL, lexicon
 
 ARM_FIELDS = [
     "name",

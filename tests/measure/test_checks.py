@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.measure.worlds import BASE, CLOSED, LIVE, RL, SHUFFLED, Truth, lexicon
 
 from reachlab import Arm, Thresholds
 from reachlab.measure import StudyCounts, make_setting
 from reachlab.measure.checks import Check, agreement, theorem_checks
+from tests.measure.worlds import BASE, CLOSED, LIVE, RL, SHUFFLED, Truth, lexicon
 
 
 def checks(study: StudyCounts | Truth, exact: bool = True) -> dict[str, Check]:

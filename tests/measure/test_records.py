@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.measure.worlds import BASE, CLOSED, DISTIL, IMAGINED, LIVE, RL, SHUFFLED, lexicon
 
 from reachlab import Arm
 from reachlab.errors import BadValue, UnknownName
 from reachlab.measure import ArmCounts, TaskSet, bounded_mean
 from reachlab.measure.contrasts import any_mean, combine, difference, mean_over, nats, success, success_bits
+from tests.measure.worlds import BASE, CLOSED, DISTIL, IMAGINED, LIVE, RL, SHUFFLED, lexicon
 
 EVERY = np.ones(3, dtype=bool)
 

@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from reachlab import Arm, Thresholds
+from reachlab.measure import Analysis, Rung, StudyCounts, analyse
 from tests.measure.worlds import (
     BASE,
     CLOSED,
@@ -23,9 +26,6 @@ from tests.measure.worlds import (
     Truth,
     lexicon,
 )
-
-from reachlab import Arm, Thresholds
-from reachlab.measure import Analysis, Rung, StudyCounts, analyse
 
 
 def rung(study: StudyCounts | Truth) -> Rung:

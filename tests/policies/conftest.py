@@ -16,7 +16,8 @@ You may call these functions:
 {% endif %}
 {%- for message in messages %}
 {%- if message.role == 'tool' %}
-{%- if loop.first or messages[loop.index0 - 1].role != 'tool' %}<|im_start|>user{% endif %}{{ "\n<tool_response>\n" + message.content + "\n</tool_response>" }}
+{%- if loop.first or messages[loop.index0 - 1].role != 'tool' %}<|im_start|>user{% endif %}
+{{- "\n<tool_response>\n" + message.content + "\n</tool_response>" }}
 {%- if loop.last or messages[loop.index0 + 1].role != 'tool' %}<|im_end|>
 {% endif %}
 {%- else %}<|im_start|>{{ message.role }}

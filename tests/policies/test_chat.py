@@ -62,7 +62,8 @@ def test_a_template_that_rewrites_the_past_is_refused(template: str, said: str) 
 
 IGNORES_TOOLS = QWEN_STYLE.replace("{%- if tools %}", "{%- if false %}")
 SKIPS_RESULTS = QWEN_STYLE.replace('{{ "\\n<tool_response>\\n" + message.content + "\\n</tool_response>" }}', "")
-RAISES = QWEN_STYLE.replace("{%- if message.role == 'tool' %}", "{%- if message.role == 'tool' %}{{ raise_exception('no') }}")
+TOOL = "{%- if message.role == 'tool' %}"
+RAISES = QWEN_STYLE.replace(TOOL, TOOL + "{{ raise_exception('no') }}")
 
 
 @pytest.mark.parametrize(

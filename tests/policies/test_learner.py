@@ -73,7 +73,8 @@ def test_reported_kl_is_the_kl_of_the_two_distributions(base: HuggingFacePolicy)
     at = np.flatnonzero(t.kinds == TokenKind.POLICY) - 1
     with torch.inference_mode():
         logp, logq = (
-            torch.log_softmax(m.model(torch.from_numpy(t.ids)[None]).logits[0, at].double(), -1) for m in (student, base)
+            torch.log_softmax(m.model(torch.from_numpy(t.ids)[None]).logits[0, at].double(), -1)
+            for m in (student, base)
         )
     by_hand = float((logp.exp() * (logp - logq)).sum())
     assert by_hand > 0.01
@@ -143,7 +144,9 @@ def test_a_restored_learner_goes_on_exactly(base: HuggingFacePolicy, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "bad", [{"estimator": "k1"}, {"learning_rate": 0.0}, {"beta": -1.0}, {"kl_target": 0.0}], ids=lambda b: next(iter(b))
+    "bad",
+    [{"estimator": "k1"}, {"learning_rate": 0.0}, {"beta": -1.0}, {"kl_target": 0.0}],
+    ids=lambda b: next(iter(b)),
 )
 def test_bad_settings_are_named(bad: dict[str, float]) -> None:
     with pytest.raises(BadValue, match="allowed"):

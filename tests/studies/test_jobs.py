@@ -23,7 +23,7 @@ def fail(path: Path) -> None:
 
 
 def graph(root: Path) -> list[Job]:
-    """c needs b needs a; d is urgent."""
+    """C needs b needs a; d is urgent."""
     a, b, c, d = (root / name for name in "abcd")
     log = root / "log"
     return [

@@ -8,6 +8,7 @@ commands, so that ``--help`` is quick.
 
 from reachlab.cli import calibration as calibration
 from reachlab.cli import counts as counts
+from reachlab.cli import plan as plan
 from reachlab.cli.commands import app
 
 __all__ = ["app"]

@@ -1,4 +1,4 @@
-"""``calibrate`` and ``plan``: how often the verdict errs, and how large a study must be.
+"""``calibrate``: how often the verdict errs.
 
 Not covered: the studies of language models themselves (``cli.commands``).
 """

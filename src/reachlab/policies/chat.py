@@ -57,7 +57,9 @@ class ChatTemplate:
         spans = _spans(frame, contents, text)
         return Suffix(tuple(encoded["input_ids"]), self._kinds(encoded["input_ids"], encoded["offset_mapping"], spans))
 
-    def _kinds(self, ids: Sequence[int], offsets: Sequence[tuple[int, int]], spans: list[tuple[int, int]]) -> tuple[int, ...]:
+    def _kinds(
+        self, ids: Sequence[int], offsets: Sequence[tuple[int, int]], spans: list[tuple[int, int]]
+    ) -> tuple[int, ...]:
         """Observation: each content, and what follows it up to the token that ends an imagined one."""
         kinds = [int(TokenKind.TEMPLATE)] * len(ids)
         for begin, end in spans:

@@ -106,7 +106,8 @@ def load(path: str) -> HuggingFacePolicy:
         tokenizer = AutoTokenizer.from_pretrained(path)
         model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
     except (OSError, ValueError, SafetensorError) as error:
-        raise BadValue("policy", path, f"a folder or hub name of a causal language model ({_first_line(error)})") from error
+        allowed = f"a folder or hub name of a causal language model ({_first_line(error)})"
+        raise BadValue("policy", path, allowed) from error
     return HuggingFacePolicy(str(path), on_device(model, "cuda" if torch.cuda.is_available() else "cpu"), tokenizer)
 
 

@@ -26,6 +26,7 @@ from reachlab.errors import PolicyFault
 from reachlab.policies.config import LearnerConfig
 from reachlab.policies.scoring import Batch, batches, logprobs, token_kl
 
+
 @dataclass(frozen=True, slots=True)
 class Update:
     """What one update did, averaged per transcript: nats unless said otherwise."""
@@ -74,7 +75,8 @@ class Learner:
             self.optimizer.zero_grad(set_to_none=True)
             raise PolicyFault(f"training diverged: loss {totals[0]}, gradient norm {norm} at update {self.updates}")
         self._step()
-        used = Update(totals[0], totals[1], totals[2] / max(scored, 1), norm, self.beta, sum(len(t.ids) for t in transcripts))
+        tokens = sum(len(t.ids) for t in transcripts)
+        used = Update(totals[0], totals[1], totals[2] / max(scored, 1), norm, self.beta, tokens)
         self._adapt(used.kl)
         return used
 

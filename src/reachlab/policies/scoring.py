@@ -42,7 +42,10 @@ class Batch:
 
 
 def batches(
-    transcripts: Sequence[Transcript], kinds: Sequence[TokenKind], device: torch.device, chunk_tokens: int = CHUNK_TOKENS
+    transcripts: Sequence[Transcript],
+    kinds: Sequence[TokenKind],
+    device: torch.device,
+    chunk_tokens: int = CHUNK_TOKENS,
 ) -> Iterator[Batch]:
     """Chunks of at most *chunk_tokens*, longest last; wanted are the tokens of the given *kinds* (never the first)."""
     order = sorted(range(len(transcripts)), key=lambda i: len(transcripts[i].ids))
@@ -56,7 +59,9 @@ def batches(
         yield _batch(transcripts, chunk, kinds, device)
 
 
-def _batch(transcripts: Sequence[Transcript], index: list[int], kinds: Sequence[TokenKind], device: torch.device) -> Batch:
+def _batch(
+    transcripts: Sequence[Transcript], index: list[int], kinds: Sequence[TokenKind], device: torch.device
+) -> Batch:
     width = max(len(transcripts[i].ids) for i in index)
     ids = np.zeros((len(index), width), dtype=np.int64)
     mask = np.zeros((len(index), width), dtype=np.int64)

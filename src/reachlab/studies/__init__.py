@@ -16,6 +16,9 @@ store        the run directory
 collect      from the run directory to counts
 conclude     from counts to result.json
 report       tables and report.md; ``plots`` draws, ``compare`` pairs two runs
+calibration  the verdict's error rates, on worlds of known truth
+planning     how large a study must be to decide an effect
+published    the ladder's reading of published counts
 tiny         the recipe of the tiny base
 ===========  ===========================================================================
 

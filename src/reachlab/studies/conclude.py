@@ -18,6 +18,7 @@ from reachlab.errors import CorruptRun
 from reachlab.measure import Analysis, analyse
 from reachlab.studies.collect import ArmData, collect_arm, study_counts, write_tasks
 from reachlab.studies.context import Context, open_run
+from reachlab.studies.planning.advice import decisive, undecidable
 from reachlab.studies.report import write_report
 from reachlab.studies.spec import default_arms
 from reachlab.studies.store import published, read_json, read_lines, write_json
@@ -34,6 +35,7 @@ def conclude(out: Path, command: str = "") -> Json:
     data = [collect_arm(context, arm) for arm in default_arms()]
     analysis = analyse(study_counts(context, data), context.spec.thresholds)
     result = _result(context, data, analysis, command)
+    result["plan"] = _plan(result)
     write_tasks(context, data, analysis, out / "tasks.parquet")
     _write_metrics(context, out / "metrics.jsonl")
     write_json(out / "result.json", result)
@@ -82,8 +84,18 @@ def _result(context: Context, data: Sequence[ArmData], analysis: Analysis, comma
     }
 
 
+def _plan(result: Json) -> Json | None:
+    """What would decide an UNDECIDED study, else None. Whatever goes wrong here must not lose the run."""
+    if result["verdicts"][0]["verdict"] != "UNDECIDED":
+        return None
+    try:
+        return decisive(result)
+    except Exception as error:
+        return undecidable(f"planning failed ({type(error).__name__}: {error})")
+
+
 def _cost(context: Context, data: Sequence[ArmData]) -> Json:
-    """The bill of the evaluation, and the tokens of every training. Seconds are of wall time in rollouts."""
+    """The bill of the evaluation, and the tokens of every training. Seconds: a sum over episodes run side by side."""
     total = {name: sum(d.totals[name] for d in data) for name in data[0].totals}
     tokens = sum(total[f"cost_{part}"] for part in ("prompt", "policy", "observation"))
     parameters = read_json(context.store.base)["parameters"]
@@ -94,8 +106,12 @@ def _cost(context: Context, data: Sequence[ArmData]) -> Json:
         "tool_calls": int(total["cost_calls"]),
         "flops": 2.0 * parameters * tokens,
         "rollout_seconds": total["seconds"],
-        "training_tokens": {d.arm.name: d.training_tokens.tolist() for d in data if d.arm.training and d.arm.split == "test"},
+        "training_tokens": {d.arm.name: d.training_tokens.tolist() for d in data if d.arm.training and _test(d)},
     }
+
+
+def _test(data: ArmData) -> bool:
+    return data.arm.split == "test"
 
 
 def _write_metrics(context: Context, path: Path) -> None:

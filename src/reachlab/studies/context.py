@@ -42,7 +42,8 @@ class Context:
 
         policy = Spec(self.spec.policy).build("policies")
         if not isinstance(policy, HuggingFacePolicy):
-            raise BadValue("policy", self.spec.policy, "a Hugging Face causal language model: a study trains and scores it")
+            allowed = "a Hugging Face causal language model: a study trains and scores it"
+            raise BadValue("policy", self.spec.policy, allowed)
         return policy
 
     @cached_property

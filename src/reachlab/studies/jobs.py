@@ -70,6 +70,11 @@ def execute(jobs: Sequence[Job], workers: int, report: Report) -> None:
         _execute_pool(waiting, workers, progress)
 
 
+def default_workers() -> int:
+    """Two, or one on a single core: past that a tiny study's start-up outweighs the gain."""
+    return min(2, len(os.sched_getaffinity(0)))
+
+
 class _Progress:
     def __init__(self, total: float, report: Report) -> None:
         self.total, self.done, self._report = total, 0.0, report

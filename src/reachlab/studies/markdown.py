@@ -56,8 +56,8 @@ COUNTS = {"episodes": "episodes", "tokens": "tokens", "tool_calls": "tool calls"
 def markdown(result: Json) -> str:
     """The whole report."""
     notes = Notes()
-    body = [*_verdicts(result), *_plan(result), *_claim(result), *_pictures(result), *_tables(result, notes), *_sweep(result), *_flow(result)]
-    body += [*_checks(result), *_cost(result), *_spec(result)]
+    body = [*_verdicts(result), *_claim(result), *_plan(result), *_pictures(result), *_tables(result, notes)]
+    body += [*_sweep(result), *_flow(result), *_checks(result), *_cost(result), *_spec(result)]
     return "\n".join(body).rstrip() + "\n"
 
 
@@ -72,14 +72,14 @@ def _plan(result: Json) -> list[str]:
     plan = result.get("plan")
     if not plan:
         return []
-    rows = [_row([r["name"], f"{r['tasks']:,}" if r["tasks"] else DASH, _plain(_alone(r))]) for r in plan["requirements"]]
-    head = [_row(["condition", "test tasks that it needs alone", ""]), _row(["---", "---:", "---"])]
-    return ["## What would decide it", "", f"{_plain(plan['sentence'])}.", "", *([*head, *rows, ""] if rows else [])]
+    rows = [_row([r["name"], _count(r["tasks"]), _count(r["base_episodes"])]) for r in plan["requirements"]]
+    head = ["condition", "test tasks that it needs alone", "base episodes in each world without information"]
+    table = [_row(head), _row(["---", "---:", "---:"]), *rows, ""] if rows else []
+    return ["## What would decide it", "", f"{_plain(plan['sentence'])}.", "", *table]
 
 
-def _alone(requirement: Json) -> str:
-    attempts = requirement["base_episodes"]
-    return f"{attempts:,} base episodes in each world without information" if attempts else str(requirement["reason"])
+def _count(number_of: int | None) -> str:
+    return DASH if number_of is None else f"{number_of:,}"
 
 
 def _claim(result: Json) -> list[str]:
@@ -153,7 +153,7 @@ def _flow(result: Json) -> list[str]:
     return [
         "## Tasks gained and lost", "",
         f"Solved at least once in {n} attempts, closed base against the primary arm: {counted} tasks; exact McNemar p "
-        f"{found['mcnemar']:.2g}. SRR, NDR, SDS, NSCR: arXiv 2507.14843.", "",
+        f"{found['mcnemar']:.2g}. SRR, NDR, SDS and NSCR are the support metrics of Wu et al., here per task.", "",
         _row(["metric", "value"]), _row(["---", "---"]), *rows, "",
     ]  # fmt: skip
 
@@ -189,7 +189,8 @@ def _cost(result: Json) -> list[str]:
     counted = ", ".join(f"{cost[key]:,} {name}" for key, name in COUNTS.items() if key in cost)
     out = ["## Cost", "", f"Of evaluation: {counted}"]
     out[-1] += f", {cost['flops']:.3g} FLOPs" if "flops" in cost else ""
-    out[-1] += f", {cost['rollout_seconds']:.1f} s in rollouts." if "rollout_seconds" in cost else "."
+    seconds = cost.get("rollout_seconds")
+    out[-1] += "." if seconds is None else f", {seconds:.1f} episode-seconds (episodes of a batch run side by side)."
     trained = {name: ", ".join(f"{n:,.0f}" for n in each) for name, each in cost.get("training_tokens", {}).items()}
     if trained:
         out += ["", _row(["arm", "tokens of its training, per run"]), _row(["---", "---:"])]

@@ -76,6 +76,8 @@ def terminal(result: Json) -> RenderableType:
     tests, seen = arms(result, "test"), arms(result, "train")
     hard = result["hard"]["tasks"]
     parts: list[RenderableType] = [_verdict(verdict) for verdict in result["verdicts"]]
+    if result.get("plan"):
+        parts += [_facts([("What would decide it", result["plan"]["sentence"])]), Text()]
     total = max((arm["tasks"] for arm in tests), default=0)
     title = f"Test tasks. success, bits: all {total:,}; the rest: the {hard:,} hard ones"
     wide = _table(f"{title}; {percent(result)} intervals", tests, (*REACH, *MATCH), notes)

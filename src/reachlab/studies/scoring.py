@@ -21,7 +21,10 @@ REASONING, CALL, ANSWER = range(3)
 
 
 def score_episodes(
-    policy: HuggingFacePolicy, base: HuggingFacePolicy, episodes: Sequence[Episode], call_format: CallFormat | None = None
+    policy: HuggingFacePolicy,
+    base: HuggingFacePolicy,
+    episodes: Sequence[Episode],
+    call_format: CallFormat | None = None,
 ) -> list[Episode]:
     """The episodes with their ``scores``; the base against itself spends exactly 0.
 

@@ -130,7 +130,8 @@ def sample(
 def demonstration(context: Context, task: Task, world: World) -> Transcript:
     """The gold answer (closed) or the scripted optimal episode, tokenised as its text."""
     if world not in (World.CLOSED, World.LIVE, World.ORACLE):
-        raise BadValue("world of sft", str(world), "closed, live or oracle: elsewhere the script cannot know the answer")
+        allowed = "closed, live or oracle: elsewhere the script cannot know the answer"
+        raise BadValue("world of sft", str(world), allowed)
     interaction = Interaction(context.family, task, world)
     if not world.offers_tools:
         return context.base.template.transcript(interaction.prompt, [task.answers[0]], [])

@@ -71,7 +71,8 @@ class RunStore:
     def broken(self) -> list[Path]:
         """Published files and folders that cannot be read."""
         found = [p for p in sorted(self.root.glob("episodes/*/*.parquet")) if not _reads(read_table, p)]
-        found += [p for p in [self.base, *sorted(self.root.glob("p0/*.json"))] if p.exists() and not _reads(read_json, p)]
+        tables = [self.base, *sorted(self.root.glob("p0/*.json"))]
+        found += [p for p in tables if p.exists() and not _reads(read_json, p)]
         trained = [p.parent for p in sorted(self.root.glob("policies/*/model.safetensors"))]
         return found + [p for p in trained if not p.name.endswith(".corrupt") and not _reads(_read_policy, p)]
 

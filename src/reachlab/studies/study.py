@@ -7,7 +7,6 @@ Not covered: the statistics (``reachlab.measure``) and the pictures (``studies.r
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import reachlab
 from reachlab import Arm, Json, Split, Treatment, World
 from reachlab.errors import BadValue, CorruptRun, ReachlabError
 from reachlab.studies.conclude import conclude
-from reachlab.studies.jobs import Call, Job, Report, execute
+from reachlab.studies.jobs import Call, Job, Report, default_workers, execute
 from reachlab.studies.spec import ON_POLICY, StudySpec, default_arms
 from reachlab.studies.store import RunStore, read_json, write_json
 
@@ -100,11 +99,6 @@ def sample_and_learn(spec: StudySpec, out: Path, *, workers: int, resume: bool, 
     with _nothing_left_of_a_bad_start(store):
         execute(lay_out(spec, store), workers, report)
     return store
-
-
-def default_workers() -> int:
-    """Two, or one on a single core: past that a tiny study's start-up outweighs the gain."""
-    return min(2, len(os.sched_getaffinity(0)))
 
 
 def _base(store: RunStore) -> Job:

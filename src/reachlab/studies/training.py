@@ -24,6 +24,7 @@ from reachlab.studies.sources import TrainingBatch, source_of, training_seed
 from reachlab.studies.spec import ON_POLICY
 from reachlab.studies.store import publish_folder, published, write_json
 
+
 def train_job(root: Path, treatment: Treatment, world: World, index: int) -> None:
     """Train the index-th run of a treatment and publish it. The job of the study's graph."""
     train(open_run(root), treatment, world, index)
@@ -40,7 +41,8 @@ def train(context: Context, treatment: Treatment, world: World, index: int) -> N
     work = work_folder(context, treatment, world, index)
     work.mkdir(parents=True, exist_ok=True)
     student = context.copy_of_base()
-    learner = Learner(student.model, context.base.model, context.spec.rl if treatment in ON_POLICY else context.spec.fit)
+    settings = context.spec.rl if treatment in ON_POLICY else context.spec.fit
+    learner = Learner(student.model, context.base.model, settings)
     progress = _resume(work, learner)
     source = source_of(context, treatment, world, training_seed(context, index))
     trouble = ""
@@ -57,7 +59,8 @@ def train(context: Context, treatment: Treatment, world: World, index: int) -> N
         if (step + 1) % sizes.checkpoint_every == 0 and step + 1 < steps:
             _checkpoint(work, learner, progress)
     if not trouble and learner.updates == 0:
-        trouble = "no update: no group of episodes held both successes and failures" if treatment in ON_POLICY else "no data"
+        mixed = "no update: no group of episodes held both successes and failures"
+        trouble = mixed if treatment in ON_POLICY else "no data"
     status = {
         "signal": not trouble,
         "reason": trouble,

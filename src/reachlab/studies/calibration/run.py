@@ -21,9 +21,8 @@ from reachlab.studies.calibration.spec import CalibrationSpec
 from reachlab.studies.calibration.tally import Trials, tally
 from reachlab.studies.calibration.truth import truth
 from reachlab.studies.calibration.worlds import worlds
-from reachlab.studies.jobs import Call, Job, Report, execute
+from reachlab.studies.jobs import Call, Job, Report, default_workers, execute
 from reachlab.studies.store import read_json, write_json
-from reachlab.studies.study import default_workers
 
 SCHEMA = "reachlab.calibration/1"
 TRIAL = "reachlab.studies.calibration.trial"

@@ -53,9 +53,10 @@ CALIBRATIONS = {
         "default", DEFAULT, 1000, 400, 8000, 60, _grid(DEFAULT, (40, 80, 160, 240), (32,), (3, 5)), 50
     ),
     "full": CalibrationProfile(
-        "full", DEFAULT, 10_000, 4000, 40_000, 400, _grid(DEFAULT, (40, 80, 120, 160, 240, 640), (32, 64), (3, 5, 10)), 100
+        "full", DEFAULT, 10_000, 4000, 40_000, 400,
+        _grid(DEFAULT, (40, 80, 120, 160, 240, 640), (32, 64), (3, 5, 10)), 100,
     ),
-}
+}  # fmt: skip
 
 
 def calibration_profile(name: str) -> CalibrationProfile:

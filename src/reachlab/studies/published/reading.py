@@ -17,10 +17,10 @@ from reachlab.errors import BadValue
 from reachlab.measure import Interval, Reach, Setting, bounded_mean, clopper_pearson, entry, judge, pass_at_k
 from reachlab.measure.analysis import contrasts
 from reachlab.measure.axes import axes
+from reachlab.measure.dynamics import support_dynamics
 from reachlab.measure.flow import placebo_share
 from reachlab.measure.ledger import spent, success_rate
 from reachlab.measure.records import Mask
-from reachlab.measure.dynamics import support_dynamics
 from reachlab.studies.published import located
 from reachlab.studies.published.ladder import ladder
 from reachlab.studies.published.located import runs, soft, solved

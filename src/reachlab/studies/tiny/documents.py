@@ -130,12 +130,15 @@ def draw_lexicon(vocabulary: Vocabulary, habits: Habits, rng: np.random.Generato
     return document
 
 
-def _search(document: Document, name: list[str], hops: int, digits: int, habits: Habits, rng: np.random.Generator) -> None:
+def _search(
+    document: Document, name: list[str], hops: int, digits: int, habits: Habits, rng: np.random.Generator
+) -> None:
     """Call until a code is seen, the chain is overshot, or patience ends; then answer."""
     for hop in range(hops):
         first = pairs_of(_code(digits, rng))[0]
         calls = rng.random() >= habits.closed_answer
-        document.choose('<tool_call>{"name": "' if calls else first, '<tool_call>{"name": "', first, habits.closed_answer)
+        start = '<tool_call>{"name": "'
+        document.choose(start if calls else first, start, first, habits.closed_answer)
         if not calls:
             document.draw(*pairs_of(_code(digits, rng))[: (digits + 1) // 2 - 1])
             document.say("<|end|>")

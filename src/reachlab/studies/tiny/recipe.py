@@ -137,4 +137,5 @@ def save(model: LlamaForCausalLM, tok: PreTrainedTokenizerBase, recipe: Recipe, 
     """Hugging Face layout, weights in half precision, and the recipe beside them."""
     model.half().save_pretrained(out)
     tok.save_pretrained(out)
-    (out / "recipe.json").write_text(json.dumps({**asdict(recipe), "fingerprint": fingerprint(recipe)}, indent=1) + "\n")
+    made = {**asdict(recipe), "fingerprint": fingerprint(recipe)}
+    (out / "recipe.json").write_text(json.dumps(made, indent=1) + "\n")

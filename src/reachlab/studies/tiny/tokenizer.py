@@ -34,7 +34,8 @@ TEMPLATE = (
 def build() -> PreTrainedTokenizerFast:
     """The tokenizer, from nothing but the lists above."""
     byte_pieces = tuple(f"<0x{i:02X}>" for i in range(256))
-    pieces = dict.fromkeys((*SPECIAL, *RESERVED, *DIGITS, *PAIRS, *SYLLABLES, *CALL, *LEXICON, "\n", *ASCII, *byte_pieces))
+    words = (*SPECIAL, *RESERVED, *DIGITS, *PAIRS, *SYLLABLES, *CALL, *LEXICON)
+    pieces = dict.fromkeys((*words, "\n", *ASCII, *byte_pieces))
     model = models.Unigram([(piece, -1.0) for piece in pieces], unk_id=0, byte_fallback=True)
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"\d{1,2}"), behavior="isolated")
