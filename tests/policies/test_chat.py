@@ -61,7 +61,7 @@ def test_a_template_that_rewrites_the_past_is_refused(template: str, said: str) 
 
 
 IGNORES_TOOLS = QWEN_STYLE.replace("{%- if tools %}", "{%- if false %}")
-SKIPS_RESULTS = QWEN_STYLE.replace('{{ "\\n<tool_response>\\n" + message.content + "\\n</tool_response>" }}', "")
+SKIPS_RESULTS = QWEN_STYLE.replace('{{- "\\n<tool_response>\\n" + message.content + "\\n</tool_response>" }}', "")
 TOOL = "{%- if message.role == 'tool' %}"
 RAISES = QWEN_STYLE.replace(TOOL, TOOL + "{{ raise_exception('no') }}")
 
