@@ -183,23 +183,25 @@ def _harmonic(flow: tuple[float, float, float]) -> float:
 SHARED = "two limits share the error"
 BOUND = "a bound: a lower limit of a lower bound"
 BOUNDED = "limits hold whatever the distribution of difficulty"
+UNSEEN = "an unseen task at the worst end of its range is allowed for"
 EXACT = "Clopper-Pearson is exact on both sides"
 QUANTITIES = (
     Quantity("success", lambda t: float(t.p.mean()), lambda r: r.primary.success),
     Quantity("success, hard", lambda t: t.on_hard(t.p), lambda r: r.primary.success_hard),
-    Quantity("spent nats", lambda t: float(t.nats.mean()), lambda r: r.primary.spent_nats),
-    Quantity("required nats (frontier)", lambda t: t.required, lambda r: r.primary.required_nats),
+    Quantity("spent nats", lambda t: float(t.nats.mean()), lambda r: r.primary.spent_nats, UNSEEN),
+    Quantity("required nats (frontier)", lambda t: t.required, lambda r: r.primary.required_nats,
+             UNSEEN),
     Quantity("surplus nats", lambda t: t.required - t.on_hard(t.nats), lambda r: r.primary.surplus_nats, SHARED),
     Quantity("equivalent k", lambda t: equivalent_k(t.p0[t.hard], t.on_hard(t.p)) if t.hard.any() else math.nan,
-             lambda r: r.primary.equivalent_k),
-    Quantity("cost-matched k", lambda t: t.cost, lambda r: r.primary.cost_matched_k),
+             lambda r: r.primary.equivalent_k, UNSEEN),
+    Quantity("cost-matched k", lambda t: t.cost, lambda r: r.primary.cost_matched_k, UNSEEN),
     Quantity("gap to the frontier", lambda t: t.gap, lambda r: r.gap, SHARED),
     Quantity("bits gained", lambda t: t.bits_gained, lambda r: r.primary.bits_gained, SHARED),
-    Quantity("bits imported", lambda t: t.bits_imported, lambda r: r.primary.bits_imported),
+    Quantity("bits imported", lambda t: t.bits_imported, lambda r: r.primary.bits_imported, UNSEEN),
     Quantity("newly within reach", lambda t: t.newly, lambda r: r.primary.newly_within_reach, BOUND),
     Quantity("lost", lambda t: t.lost, lambda r: r.primary.lost, BOUND),
-    Quantity("leak contrast", lambda t: t.leak, lambda r: r.contrasts["leak"]),
-    Quantity("interaction effect", lambda t: t.interaction, lambda r: r.contrasts["interaction"]),
+    Quantity("leak contrast", lambda t: t.leak, lambda r: r.contrasts["leak"], UNSEEN),
+    Quantity("interaction effect", lambda t: t.interaction, lambda r: r.contrasts["interaction"], UNSEEN),
     Quantity("SRR", lambda t: t.flow[0] / (t.flow[0] + t.flow[2]), lambda r: r.support.srr, EXACT),
     Quantity("NDR", lambda t: t.flow[1] / (t.flow[0] + t.flow[1]), lambda r: r.support.ndr, EXACT),
     Quantity("SDS", lambda t: _harmonic(t.flow), lambda r: r.support.sds, SHARED),

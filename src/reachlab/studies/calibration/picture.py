@@ -61,7 +61,7 @@ def _power(ax: Axes, power: list[Json], size: Json) -> None:
     ax.set_xlabel(f"test tasks ({size['episodes']} episodes each, {size['seeds']} training run)")
     ax.set_ylabel("studies that find it, %")
     ax.set_title("Worlds with creation: power")
-    ax.legend(loc="lower right", fontsize=9)
+    ax.legend(loc="center left", fontsize=9)
 
 
 def _coverage(ax: Axes, coverage: list[Json]) -> None:
@@ -74,5 +74,5 @@ def _coverage(ax: Axes, coverage: list[Json]) -> None:
     ax.axvline(100 * LEAST_COVERAGE, color=FRONTIER, linestyle="--", linewidth=1)
     ax.axvline(95, color=GREY, linewidth=1)
     ax.set_yticks(range(len(names)), reversed(names), fontsize=8.5)
-    ax.set_xlabel("covers the truth, % (a mark per world; grey: conservative by construction)")
-    ax.set_title("Printed 95 % intervals")
+    ax.set_xlabel("covers the truth, % (one mark per world)")
+    ax.set_title("Printed 95 % intervals (grey: conservative)")

@@ -17,7 +17,7 @@ from reachlab import Json
 from reachlab.studies.store import published
 
 KEPT = {True: "kept", False: "BROKEN", None: "too few studies to tell"}
-HEAD = ("world", "truth", "read as", "false creation, %", "found, %", "undecided, %")
+HEAD = ("world", "truth", "read as", "false, %", "found, %", "undecided, %")
 COVERAGE_HEAD = ("interval", "world", "covers, %", "below, %", "above, %", "remark")
 POWER_HEAD = ("world", "tasks", "episodes", "runs", "found, %")
 
@@ -32,7 +32,8 @@ def terminal(result: Json) -> RenderableType:
     """Promises, confusion by world, coverage, power."""
     size = result["spec"]["profile"]["size"]
     title = f"{size['tasks']} test tasks, {size['episodes']} episodes each; rates with 95 % intervals"
-    parts: list[RenderableType] = [_table(title, HEAD, world_rows(result)), Text()]
+    short = [row[:-1] for row in world_rows(result)]  # what is undecided stands under "read as"
+    parts: list[RenderableType] = [_table(title, HEAD[:-1], short), Text()]
     narrow = [row[:-1] for row in coverage_rows(result)]  # the remark is for the page
     parts += [_table("Printed 95 % intervals, where they cover least", COVERAGE_HEAD[:-1], narrow), Text()]
     parts += [_table("Power: creation found", POWER_HEAD, power_rows(result)), Text()]

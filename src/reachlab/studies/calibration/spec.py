@@ -50,7 +50,7 @@ DEFAULT = StudySize(PROFILES["default"].test_tasks, PROFILES["default"].episodes
 CALIBRATIONS = {
     "smoke": CalibrationProfile("smoke", DEFAULT, 20, 10, 40, 5, _grid(DEFAULT, (80,), (), (3,)), 10),
     "default": CalibrationProfile(
-        "default", DEFAULT, 1000, 400, 8000, 60, _grid(DEFAULT, (40, 80, 160, 240), (32,), (3, 5)), 50
+        "default", DEFAULT, 1000, 400, 8000, 60, _grid(DEFAULT, (40, 80, 160, 240), (32,), (3, 5)), 100
     ),
     "full": CalibrationProfile(
         "full", DEFAULT, 10_000, 4000, 40_000, 400,

@@ -20,6 +20,7 @@ from reachlab.measure import equivalent_k, required_nats, tilt
 from reachlab.studies.calibration.process import CLOSED_TOKENS, Channel, Law, TabularPolicy, law
 
 TYPES = 1000
+LEVELS = 20
 TABLE = Thresholds()
 """The boundary worlds are at these thresholds."""
 BASE, RL, RFT, DISTIL = Treatment.BASE, Treatment.RL, Treatment.RFT, Treatment.DISTIL
@@ -94,9 +95,9 @@ def every(values: tuple[float, ...]) -> FloatArray:
 
 
 def log_uniform(low: float, high: float, size: int = TYPES) -> FloatArray:
-    """Quantiles of a log-uniform distribution: the same population for every study."""
-    out: FloatArray = np.exp(np.linspace(math.log(low), math.log(high), 2 * size + 1)[1::2])
-    return out
+    """``LEVELS`` quantiles of a log-uniform distribution: the same population for every study."""
+    levels = np.exp(np.linspace(math.log(low), math.log(high), 2 * LEVELS + 1)[1::2])
+    return np.repeat(levels, size // LEVELS)
 
 
 LEXICON = every((1e-1, 1e-2, 1e-4, 1e-5, 1e-6))
@@ -234,7 +235,7 @@ def _collapse() -> TabularWorld:
 
 
 def _heavy() -> TabularWorld:
-    p0 = (np.arange(TYPES) + 0.5) ** 6 / TYPES**6
+    p0 = every(tuple(((np.arange(LEVELS) + 0.5) / LEVELS) ** 6))
     world = _known(facts("heavy-tail", "nothing changes; difficulty so spread that resampling seems to expand", p0))
     base = replace(head(p0), copy=np.zeros(TYPES))
     return replace(world, base=base, live=base, closed=base, distil=base)
