@@ -246,6 +246,19 @@ def test_unknown_names() -> None:
         find("hahs")
 
 
+@pytest.mark.services
+def test_error_rates_are_as_published(tmp_path: Path) -> None:
+    """A third of the default calibration: enough to see a promise broken."""
+    profile = CalibrationProfile("services", SIZE, 320, 100, 2000, 10, (SIZE,), 80)
+    result = calibrate(CalibrationSpec(profile, seed=1), tmp_path / "c")
+    assert result["created_while_violated"] == 0
+    for promise in result["promises"]:
+        assert promise["kept"] is not False, promise
+    assert result["worst_false_creation"]["at_most"] < 0.02
+    assert all(row["detected"]["value"] >= 0.9 for row in result["worlds"] if row["creation"])
+    assert all(row["coverage"]["value"] >= 0.94 for row in result["coverage"])
+
+
 @pytest.mark.smoke
 def test_the_smoke_calibration_keeps_its_promises(tmp_path: Path) -> None:
     """Through the command, in a process that must not load torch."""

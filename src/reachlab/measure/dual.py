@@ -1,8 +1,8 @@
 """Limits of required nats, surplus and equivalent k for a *population* of tasks, from exact p0 of the tasks drawn.
 
 D depends on p0 as much as on success, and other tasks would have had other p0: an interval that takes the drawn p0
-for the population's covers .78 instead of .95 where hard tasks are unlike. By convex duality D is a supremum of means
-over tasks (Legendre transform of the mean log-partition function; Donsker and Varadhan 1975):
+for the population's misses several times as often as it says where hard tasks are unlike. By convex duality D is a
+supremum of means over tasks (Legendre transform of the mean log-partition function; Donsker and Varadhan 1975):
 
     D(p) = sup_lam mean_i [ lam p_i - log(1 - p0_i + p0_i e^lam) ]
 
