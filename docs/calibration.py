@@ -33,6 +33,7 @@ population's value lies in it: other tasks would have been drawn, and other trai
 
 
 def main(run: Path) -> None:
+    """Write the page."""
     result = json.loads((run / "result.json").read_text(encoding="utf-8"))
     title, _, rest = markdown(result).partition("\n\n")
     page = "\n\n".join([title, READING, rest.replace("(calibration.png)", "(images/calibration.png)")])

@@ -136,6 +136,32 @@ def test_creation_is_found(name: str) -> None:
     assert all(rung in claims for rung in found)
 
 
+def beyond(name: str) -> TabularWorld:
+    """A boundary world moved to the side of creation."""
+    world = find(name)
+    channel, live, full = world.channel, world.live, np.ones_like(world.dial)
+    match name:
+        case "priced":
+            return replace(world, live=replace(live, style=live.style - 3))
+        case "costly":
+            return replace(world, call_tokens=world.call_tokens / 1000)
+        case "support-boundary":
+            return replace(world, channel=replace(channel, hit=full), optimum=full)
+        case "leak-boundary":
+            return replace(world, channel=replace(channel, leak=0 * full))
+    p0 = full * TABLE.t / 20
+    base, trained = (replace(policy, closed=p0, offered=p0) for policy in (world.base, live))
+    return replace(world, base=base, live=trained, closed=base, distil=base, channel=replace(channel, bits=-np.log2(p0)))
+
+
+@pytest.mark.parametrize("name", ["priced", "costly", "support-boundary", "leak-boundary", "threshold"])
+def test_a_boundary_world_fails_at_its_boundary_alone(name: str) -> None:
+    """Moved off the boundary it is creation, and read so: nothing else stood in the way."""
+    world = beyond(name)
+    assert truth(world, TABLE).creation and not truth(find(name), TABLE).creation
+    assert all(Rung(rung).creation for rung in studies(world, 3))
+
+
 @pytest.mark.parametrize("name", [w.name for w in worlds() if not truth(w, TABLE).creation])
 def test_nothing_else_is_called_creation(name: str) -> None:
     assert not any(Rung(rung).creation for rung in studies(find(name), 4))

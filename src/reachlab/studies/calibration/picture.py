@@ -15,6 +15,8 @@ from reachlab.studies.canvas import COLORS, FRONTIER, GREY, new_figure, save, st
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+LINES = {"hash-untrained": ":"}
+"""A curve that lies on another one."""
 WORLD_COLORS = (COLORS["live"], COLORS["oracle"], COLORS["imagined"], COLORS["shuffled"], COLORS["closed"])
 
 
@@ -55,7 +57,7 @@ def _power(ax: Axes, power: list[Json], size: Json) -> None:
         x, y = [row["tasks"] for row in rows], [100 * row["power"]["value"] for row in rows]
         band = [[100 * row["power"]["ci"][side] for row in rows] for side in (0, 1)]
         ax.fill_between(x, band[0], band[1], color=color, alpha=0.12, linewidth=0)
-        ax.plot(x, y, "o-", color=color, markersize=4, label=name)
+        ax.plot(x, y, marker="o", color=color, markersize=4, label=name, linestyle=LINES.get(name, "-"))
     ax.axhline(100 * LEAST_POWER, color=FRONTIER, linestyle="--", linewidth=1)
     ax.axvline(size["tasks"], color=GREY, linewidth=1)
     ax.set_xlabel(f"test tasks ({size['episodes']} episodes each, {size['seeds']} training run)")
@@ -74,5 +76,5 @@ def _coverage(ax: Axes, coverage: list[Json]) -> None:
     ax.axvline(100 * LEAST_COVERAGE, color=FRONTIER, linestyle="--", linewidth=1)
     ax.axvline(95, color=GREY, linewidth=1)
     ax.set_yticks(range(len(names)), reversed(names), fontsize=8.5)
-    ax.set_xlabel("covers the truth, % (one mark per world)")
-    ax.set_title("Printed 95 % intervals (grey: conservative)")
+    ax.set_xlabel("covers the truth, % (grey: conservative)")
+    ax.set_title("Printed 95 % intervals")

@@ -110,7 +110,8 @@ def markdown(result: Json) -> str:
         "",
         *_markdown_table((*HEAD, "what it is"), _explained(result)),
         "False creation: a C rung where there is none, or a higher one than is true. True regimes follow from p0, the "
-        "exact laws and the thresholds; `none` means that no rung is true, and UNDECIDED is the right answer.",
+        "exact laws and the thresholds; `none` means that no rung is true, and UNDECIDED is the right answer. Of several E "
+        "rungs that are true of a world the first in the decision table's order is given.",
         "",
         "## Printed intervals",
         "",
