@@ -25,13 +25,16 @@ from reachlab.measure.intervals import Interval, bounded_mean, lower_limit, posi
 LEAST_GAP = 1e-3
 """Relative accuracy to which limits of equivalent k are solved."""
 LARGEST_LOG_K = 700.0
+"""exp of more overflows soon."""
 
 
 def log_partition(p0: FloatArray, lam: float) -> FloatArray:
     """The logarithm of E_pi0 exp(lam * reward) = log(1 - p0 + p0 e^lam) at each task (N,)."""
+    if lam < LARGEST_LOG_K:  # exactly 0 at lam = 0
+        out: FloatArray = np.log1p(p0 * np.expm1(lam))
+        return out
     with np.errstate(divide="ignore"):
-        out: FloatArray = np.logaddexp(np.log1p(-p0), np.log(p0) + lam)
-    return out
+        return np.logaddexp(np.log1p(-p0), np.log(p0) + lam)
 
 
 def required_limits(p0: FloatArray, rates: FloatArray, alpha: float, top: float = 1.0) -> Interval:

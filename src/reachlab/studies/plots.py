@@ -193,12 +193,12 @@ def _bar(ax: Axes, y: int, arm: Json) -> None:
 
 
 def _inside(ax: Axes, left: float, y: int, value: float, color: str) -> None:
-    """The number at the left end of its part, where the error bar seldom is."""
+    """The number in the middle of its part, where the error bar seldom is."""
     from matplotlib.patheffects import withStroke
 
     if value >= 0.6:
-        ax.annotate(number(value), (left, y), xytext=(4, 0), textcoords="offset points", va="center", color="white",
-                    fontsize=9.5, fontweight="bold", zorder=6,
+        ax.annotate(number(value), (left + value / 2, y), ha="center", va="center", color="white", fontsize=8.5,
+                    fontweight="bold", zorder=6,
                     path_effects=[withStroke(linewidth=3, foreground=color)])  # fmt: skip
 
 
