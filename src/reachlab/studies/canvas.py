@@ -85,20 +85,43 @@ def place(ax: Axes, labels: Sequence[Label], crosses: Sequence[Cross]) -> None:
     figure.draw_without_rendering()  # the layout must stand before anything can be measured
     renderer, unit = figure.canvas.get_renderer(), figure.dpi / 72
     frame = ax.get_window_extent(renderer)
+    marks = [_boxes(ax, cross, unit)[0] for cross in crosses]
     taken = [box for cross in crosses for box in _boxes(ax, cross, unit)] + _lines(ax, unit)
     taken += [text.get_window_extent(renderer) for text in ax.texts]
     for label in labels:
+        (px, py), moved = ax.transData.transform((label[1], label[2])), label[3] * unit
+        own = min(range(len(marks)), key=lambda n: _apart(marks[n], px + moved, py), default=-1)
         best: tuple[float, Any, Any] | None = None
         for dx, dy in OFFSETS:
             note = _note(ax, label, dx, dy)
             box = note.get_window_extent(renderer)
             cost = sum(_overlap(box, other) for other in taken) + 4 * _outside(box, frame)
+            cost += _mistaken(box, marks, own)
             note.remove()
             if best is None or cost < best[0] - 1e-6:
                 best = (cost, note, box)
         assert best is not None
         ax.add_artist(best[1])
         taken.append(best[2])
+
+
+def _mistaken(box: Bbox, marks: Sequence[Bbox], own: int) -> float:
+    """What a name costs that stands nearer to another mark than to its own: as much as all of it hidden."""
+    if own < 0:
+        return 0.0
+    gaps = [_gap(box, mark) for mark in marks]
+    nearer = any(gap < gaps[own] - 1 for n, gap in enumerate(gaps) if n != own)
+    return float(box.width * box.height) if nearer else 0.0
+
+
+def _apart(mark: Bbox, px: float, py: float) -> float:
+    return float(abs((mark.x0 + mark.x1) / 2 - px) + abs((mark.y0 + mark.y1) / 2 - py))
+
+
+def _gap(a: Bbox, b: Bbox) -> float:
+    """Pixels between two boxes; 0 where they touch."""
+    across, along = max(a.x0 - b.x1, b.x0 - a.x1, 0.0), max(a.y0 - b.y1, b.y0 - a.y1, 0.0)
+    return float((across**2 + along**2) ** 0.5)
 
 
 def _note(ax: Axes, label: Label, dx: float, dy: float) -> Any:

@@ -95,7 +95,7 @@ def _plane(ax: Axes, frontier: Sequence[Json], shown: Sequence[Dot]) -> None:
     """The axes and the frontier with the region below it, which reweighting alone can reach."""
     most = max([1.0, *(d.x_ends[1] for d in shown), *(p["kl"] for p in frontier)])
     ax.set_xscale("symlog", linthresh=LINEAR, linscale=0.9)
-    ax.set_xlim(-0.055, most * 1.9)
+    ax.set_xlim(-0.055, most * 4.5)
     ticks = [0.0, *(t for t in (0.1, 1.0, 10.0, 100.0, 1000.0) if t <= most * 1.9)]
     ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
     ax.set_ylim(-0.04, 1.04)
@@ -106,7 +106,7 @@ def _plane(ax: Axes, frontier: Sequence[Json], shown: Sequence[Dot]) -> None:
     if not frontier:
         ax.text(0.5, 0.5, "no frontier" if shown else "nothing to show", transform=ax.transAxes, ha="center")
         return
-    x = [p["kl"] for p in frontier] + [most * 1.9]
+    x = [p["kl"] for p in frontier] + [most * 4.5]
     y = [p["success"] for p in frontier] + [frontier[-1]["success"]]
     ax.fill_between(x, y, -0.04, color=FRONTIER, alpha=0.08, linewidth=0)
     ax.plot(x, y, color=FRONTIER, linewidth=1.8, zorder=2)
