@@ -142,6 +142,72 @@ def test_sampled_p0_decides_with_a_policy_free_bound() -> None:
 # ------------------------------------------------------------------------------------------------------- mutations
 
 
+def with_primary(study: StudyCounts, **changes: Any) -> StudyCounts:
+    arms = tuple(replace(c, **changes) if c.arm.name == study.primary else c for c in study.arms)
+    return replace(study, arms=arms)
+
+
+@pytest.mark.parametrize("gone", [np.nan, np.inf])
+def test_nats_known_for_some_tasks_only_support_no_surplus(gone: float) -> None:
+    """What is known might be the cheaper part; an infinite price is no reason to leave a task out."""
+    study = lexicon().sample()
+    spent = study.arm(study.primary).spent
+    assert spent is not None
+    partly = with_primary(study, spent=np.where(np.arange(spent.shape[1]) % 7 == 0, gone, spent))
+    found = analysis(partly)
+    assert not found.verdicts[0].rung.creation
+    assert found.arm(study.primary).surplus_nats.value is None
+
+
+def test_faults_take_the_price_of_the_dearest_task() -> None:
+    """One fault in 16 leaves the verdict; not if a fault may have cost what the dearest task does."""
+    study = lexicon().sample()
+    arm = study.arm(study.primary)
+    assert arm.spent is not None
+    faults, dear = np.ones_like(arm.episodes), arm.spent.copy()
+    dear[:, 0] = 400.0
+    assert rung(with_primary(study, faults=faults)).creation
+    assert not rung(with_primary(study, faults=faults, spent=dear)).creation
+    counted = with_primary(study, faults=faults, spent=dear).with_faults().arm(study.primary)
+    assert counted.spent is not None and counted.spent[0, 1] == pytest.approx((16 * arm.spent[0, 1] + 400) / 17)
+
+
+def test_the_fewest_runs_of_any_arm_condition_the_verdict() -> None:
+    study, rows = lexicon().sample(), ("successes", "episodes", "faults", "spent", "log_ratio", "tokens")
+    one = tuple(
+        replace(c, training_tokens=None, **{f: getattr(c, f)[:1] for f in rows})
+        if c.arm == Arm(RL, CLOSED, CLOSED) else c
+        for c in study.arms
+    )
+    evidence = analysis(replace(study, arms=one)).verdicts[0].evidence
+    assert analysis(study).verdicts[0].evidence.seeds == 3 and not analysis(study).verdicts[0].evidence.conditional
+    assert evidence.seeds == 1 and evidence.conditional
+
+
+def test_yardsticks_need_their_episodes_too() -> None:
+    study = lexicon().sample()
+    few = tuple(
+        replace(c, successes=np.zeros_like(c.successes), episodes=np.full_like(c.episodes, 4))
+        if c.arm == Arm(RL, LIVE, SHUFFLED) else c
+        for c in study.arms
+    )
+    verdict = analysis(replace(study, arms=few)).verdicts[0]
+    assert verdict.rung == Rung.UNDECIDED and "4 episodes at a task of rl·live→shuffled" in verdict.sentence
+
+
+def test_dear_failures_do_not_lower_the_price() -> None:
+    """K is estimated on the tasks at hand: where it falls as success rises, the compute axis must allow for it."""
+    study = lexicon().sample()
+    arm = study.arm(study.primary)
+    assert arm.tokens is not None
+    rates = arm.successes / arm.episodes
+    flat = with_primary(study, tokens=np.full(rates.shape, 20.0 * 40_000))
+    tied = with_primary(study, tokens=20.0 * 40_000 * (1 + 5 * (rates.mean() - rates)))
+    width = [analysis(s).verdicts[0].evidence.axes[0].compute for s in (flat, tied)]
+    assert width[0] is not None and width[1] is not None
+    assert width[0].value - width[0].low < width[1].value - width[1].low
+
+
 def test_swapped_arms_are_not_learned_use() -> None:
     study = lexicon(per_stratum=80).sample()
     assert rung(study) == Rung.C2

@@ -151,7 +151,8 @@ def beyond(name: str) -> TabularWorld:
             return replace(world, channel=replace(channel, leak=0 * full))
     p0 = full * TABLE.t / 20
     base, trained = (replace(policy, closed=p0, offered=p0) for policy in (world.base, live))
-    return replace(world, base=base, live=trained, closed=base, distil=base, channel=replace(channel, bits=-np.log2(p0)))
+    channel = replace(channel, bits=-np.log2(p0))
+    return replace(world, base=base, live=trained, closed=base, distil=base, channel=channel)
 
 
 @pytest.mark.parametrize("name", ["priced", "costly", "support-boundary", "leak-boundary", "threshold"])

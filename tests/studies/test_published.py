@@ -303,7 +303,7 @@ def test_estimates_are_those_of_closed_form() -> None:
     assert hard["spent_nats"]["value"] == pytest.approx(1.5) and hard["cost_ratio"]["value"] == pytest.approx(3)
     third = clopper_pearson(0, 25_600, 0.025 / 3).high
     assert hard["surplus_nats"]["value"] == pytest.approx(float(kl(0.75, third)) - 1.5)
-    assert hard["best_of_k"]["value"] == pytest.approx(1 - (1 - upper) ** 3)
+    assert hard["best_of_k"]["value"] == pytest.approx(1 - (1 - upper) ** hard["cost_ratio"]["ci"][1])
     assert hard["above_best_of_k"]["value"] == pytest.approx(0.75 - (1 - (1 - shared) ** 3))
     assert hard["newly_within_reach"]["kind"] == "bound" and 0.4 < hard["newly_within_reach"]["value"] < 0.75
     assert hard["leak"] == {"value": None, "reason": "needs the column shuffled_c"}
@@ -399,6 +399,15 @@ def test_an_invalid_reading_has_its_exit_code(counts: str, monkeypatch: pytest.M
     real = reading(load(counts))
     monkeypatch.setattr(reachlab.studies.published, "reading", lambda *_: {**real, "verdict": "INVALID"})
     assert call(counts).exit_code == 3
+
+
+@pytest.mark.parametrize("hard", ["h", "all"])
+def test_one_hard_task_is_read_without_a_crash(tmp_path: Path, hard: str) -> None:
+    path = tmp_path / "one.csv"
+    rows = "a,64,0,64,60,1.5,h\nb,64,30,64,60,1.5,e\nc,64,30,64,60,1.5,e\n"
+    path.write_text("task,base_n,base_c,arm_n,arm_c,spent_nats,stratum\n" + rows)
+    result = call(str(path), "--hard", hard)
+    assert result.exit_code == 0, result.output
 
 
 def test_help_teaches() -> None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reachlab import NO_INFORMATION_WORLDS, Thresholds, World
+from reachlab import NO_INFORMATION_WORLDS, FloatArray, Thresholds, World
 from reachlab.measure import dual
-from reachlab.measure.contrasts import Term, difference, mean_over, nats, success
+from reachlab.measure.contrasts import Term, difference, nats, success
 from reachlab.measure.intervals import Interval
 from reachlab.measure.reach import Reach
 from reachlab.measure.records import ArmCounts, Mask
@@ -70,12 +70,10 @@ class Leak:
         return all(c is not None and c.low > 0 for c in both)
 
 
-def cost_ratio(setting: Setting, counts: ArmCounts, mask: Mask) -> float:
-    """k: inference tokens of the arm over those of one closed sample, at least 1; NaN where tokens are not known."""
-    if counts.tokens is None:
-        return math.nan
-    ratio = mean_over(counts.mean_of(counts.tokens), mask) / setting.study.closed_tokens
-    return max(1.0, ratio) if math.isfinite(ratio) else math.nan
+def costs(setting: Setting, counts: ArmCounts) -> FloatArray | None:
+    """(S, N) inference tokens of the arm over those of one closed sample; None where they are not known everywhere."""
+    tokens = counts.complete(counts.tokens)
+    return None if tokens is None else tokens / setting.study.closed_tokens
 
 
 def surplus(reach: Reach, counts: ArmCounts, mask: Mask, alpha: float) -> Interval | None:
@@ -98,15 +96,16 @@ def surplus(reach: Reach, counts: ArmCounts, mask: Mask, alpha: float) -> Interv
     return Interval(value - paid.value, low - paid.high, math.inf)
 
 
-def _compute(reach: Reach, counts: ArmCounts, mask: Mask, k: float, alpha: float) -> Interval | None:
-    if math.isnan(k) or reach.kind == "missing":
+def _compute(reach: Reach, counts: ArmCounts, mask: Mask, costs: FloatArray | None, alpha: float) -> Interval | None:
+    if costs is None or reach.kind == "missing":
         return None
-    if reach.p0 is not None:
-        found = dual.above_best_of(reach.p0, counts.success()[:, mask], k, alpha, reach.top)
-        return None if math.isnan(found.value) else found
     share = alpha / (1 + int(reach.random))
-    p, best = success(counts, mask, share), reach.best_of(k, share)
-    return None if math.isnan(p.value) else Interval(p.value - best, p.low - best, 1.0)
+    upper = reach.upper(share)
+    p0, top = (np.full(int(mask.sum()), upper), upper) if reach.p0 is None else (reach.p0, reach.top)
+    found = dual.above_cost_matched(p0, counts.success()[:, mask], costs[:, mask], share, top)
+    if math.isnan(found.value):
+        return None
+    return found if reach.p0 is not None else Interval(found.value, found.low, 1.0)
 
 
 def newly(reach: Reach, counts: ArmCounts, mask: Mask, alpha: float, tau: float, t: float) -> Interval | None:
@@ -128,7 +127,7 @@ def axes(setting: Setting, counts: ArmCounts, world: World, alpha: float) -> Axe
     if reach.kind == "missing":
         return Axes(world, "missing", None, None, None, reason=f"the base was not evaluated in {world}")
     divergence = surplus(reach, counts, mask, alpha)
-    compute = _compute(reach, counts, mask, cost_ratio(setting, counts, mask), alpha)
+    compute = _compute(reach, counts, mask, costs(setting, counts), alpha)
     support = newly(reach, counts, mask, alpha, th.tau, th.t)
     absent = [n for n, a in (("spent nats", divergence), ("tokens", compute)) if a is None]
     reason = f"{' and '.join(absent)} not available" if absent else ""

@@ -75,6 +75,28 @@ def above_best_of(p0: FloatArray, rates: FloatArray, k: float, alpha: float, top
     return with_seeds(bounded_mean(values.mean(axis=0), alpha, worst, 1.0), values.mean(axis=1), alpha)
 
 
+def above_cost_matched(
+    p0: FloatArray, rates: FloatArray, costs: FloatArray, alpha: float, top: float = 1.0
+) -> Interval:
+    """Success less best-of-k at k = mean *costs* (S, N), in closed samples and at least 1, paired by task.
+
+    k is estimated on the same tasks, and where failures are dear it falls with success. Best-of-k is concave in k, so
+    b(k) <= b(k') + b'(k') (k - k'): the lower limit is that of the mean of r - b(k') - b'(k') (cost - k').
+    """
+    rows = min((v.shape[0] for v in (rates, costs) if v.shape[0] > 1), default=1)
+    p0, both = _scored(p0, np.concatenate([np.broadcast_to(v[:rows], (rows, p0.size)) for v in (rates, costs)]))
+    if p0.size == 0:
+        return Interval(math.nan, -1.0, 1.0)
+    rates, costs = both[:rows], both[rows:]
+    mean, most = float(costs.mean()), 2 * float(costs.max())
+    k = max(1.0, mean)
+    slope = _slope(p0, k) if mean > 1 else 0.0
+    values, worst = _above(p0, rates, k, top)
+    values, worst, best = values - slope * (costs - mean), worst - slope * (most - mean), 1 + slope * mean
+    tasks = bounded_mean(values.mean(axis=0), alpha, worst, best)
+    return with_seeds(tasks, values.mean(axis=1), alpha)
+
+
 def equivalent_k_limits(p0: FloatArray, rates: FloatArray, alpha: float, top: float = 1.0) -> Interval:
     """The k at which best-of-k meets the arm; its limits are the k at which the paired difference stops being clear."""
     p0, rates = _scored(p0, rates)
@@ -135,9 +157,13 @@ def _edge(p0: FloatArray, rates: FloatArray, alpha: float, top: float, start: fl
 
 def _first_step(p0: FloatArray, width: float, log_k: float) -> float:
     """Change of log k at which best-of-k moves by a little more than *width*, by its slope; between .01 and 10."""
-    k = math.exp(log_k)
-    slope = float(np.mean(-k * np.log1p(-p0) * (1 - p0) ** k)) if np.all(p0 < 1) else 0.0
+    slope = math.exp(log_k) * _slope(p0, math.exp(log_k))
     return min(max(1.1 * width / slope, 0.01), 10.0) if slope > 0 else 0.5
+
+
+def _slope(p0: FloatArray, k: float) -> float:
+    """Derivative of mean best-of-k in k."""
+    return float(np.mean(-np.log1p(-p0) * (1 - p0) ** k)) if np.all(p0 < 1) else 0.0
 
 
 def _above(p0: FloatArray, rates: FloatArray, k: float, top: float) -> tuple[FloatArray, float]:

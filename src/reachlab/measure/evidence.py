@@ -34,6 +34,7 @@ class Evidence:
     mechanism: str
     arm: str
     seeds: int
+    """Fewest training runs behind an arm of the contrasts; 0 if nothing was trained."""
     tasks: int
     hard_tasks: int
     violated: tuple[Check, ...]
@@ -171,15 +172,33 @@ def _cheaper(setting: Setting, primary: ArmCounts, alpha: float) -> bool:
     return setting.reach(World.CLOSED, mask).required(p, alpha) > mean_over(paid, mask)
 
 
-def _blocked(primary: ArmCounts, thresholds: Thresholds) -> str:
+def _runs(setting: Setting, primary: ArmCounts) -> int:
+    """Training runs that a statement rests on: the fewest of the primary arm, its closed rival and C3's candidates."""
+    if primary.pooled:
+        return 0
+    study = setting.study
+    rival = study.find(primary.arm.treatment, World.CLOSED, World.CLOSED)
+    compared = [primary, *([rival] if rival is not None else [])]
+    compared += [c for c in study.arms if internalised(c.arm) and not c.no_signal]
+    return min(c.seeds for c in compared)
+
+
+def _blocked(setting: Setting, primary: ArmCounts) -> str:
+    """Why no verdict may be given: no signal, or too few episodes of an arm that the axes or the leak gate look at."""
     if primary.no_signal:
         return f"the primary arm had no signal: {primary.no_signal}"
-    tried = primary.episodes + (0 if primary.faults is None else primary.faults)
-    fewest = int(tried.sum(axis=0).min() if primary.pooled else tried.min()) if tried.size else 0
-    if fewest >= thresholds.min_episodes:
-        return ""
-    found = "1 episode" if fewest == 1 else f"{fewest} episodes"
-    return f"{found} at a task of the primary arm, {thresholds.min_episodes} are the least"
+    study, least = setting.study, setting.thresholds.min_episodes
+    shuffled = study.same_policy(primary, World.SHUFFLED)
+    for counts in [primary, *(study.base(w) for w in NO_INFORMATION_WORLDS), shuffled]:
+        if counts is None or not counts.episodes.size:
+            continue
+        tried = counts.episodes + (0 if counts.faults is None else counts.faults)
+        fewest = int(tried.sum(axis=0).min() if counts.pooled else tried.min())
+        if fewest < least:
+            found = "1 episode" if fewest == 1 else f"{fewest} episodes"
+            which = "the primary arm" if counts is primary else counts.arm.name
+            return f"{found} at a task of {which}, {least} are the least"
+    return ""
 
 
 def training_effects(setting: Setting, alpha: float) -> tuple[Interval | None, Interval | None, bool]:
@@ -203,7 +222,7 @@ def gather(study: StudyCounts, thresholds: Thresholds, exact: bool, checks: Iter
         family=study.family,
         mechanism=study.mechanism,
         arm=primary.arm.name,
-        seeds=0 if primary.pooled else primary.seeds,
+        seeds=_runs(setting, primary),
         tasks=study.test.size,
         hard_tasks=int(setting.hard.sum()),
         violated=tuple(c for c in checks if c.status == "violated"),
@@ -228,6 +247,6 @@ def gather(study: StudyCounts, thresholds: Thresholds, exact: bool, checks: Iter
         newly=ledger.newly_within_reach(setting, primary, printed) if created else NOT_SAID,
         equivalent_k=ledger.equivalent_k(setting, primary, setting.hard, printed) if created else NOT_SAID,
         p=ledger.success_rate(primary, setting.hard, printed, ledger.NO_HARD),
-        blocked=_blocked(primary, thresholds),
+        blocked=_blocked(setting, primary),
         exact=exact,
     )

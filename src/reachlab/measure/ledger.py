@@ -14,9 +14,9 @@ import numpy as np
 from reachlab import Estimate, Json, World
 from reachlab.measure import dual
 from reachlab.measure import frontier as f
-from reachlab.measure.axes import cost_ratio, newly, surplus
+from reachlab.measure.axes import costs, newly, surplus
 from reachlab.measure.contrasts import any_mean, mean_over, nats, success, success_bits
-from reachlab.measure.intervals import Interval
+from reachlab.measure.intervals import Interval, bounded_mean
 from reachlab.measure.reach import Reach
 from reachlab.measure.records import ArmCounts, Mask
 from reachlab.measure.setting import Setting
@@ -244,7 +244,6 @@ def _numbers(setting: Setting, counts: ArmCounts, everything: Mask, hard: Mask, 
     test = counts.arm.split == "test"
     closed = setting.reach(World.CLOSED, hard) if hard.any() else None
     k = equivalent_k(setting, counts, hard, alpha)
-    ratio = cost_ratio(setting, counts, hard if hard.any() else everything)
     paid = spent(counts, everything, alpha)
     if hard.any() and paid.value is not None:
         paid = Estimate(paid.value, paid.ci, paid.kind, paid.reason, {"hard": spent(counts, hard, alpha).to_json()})
@@ -263,7 +262,7 @@ def _numbers(setting: Setting, counts: ArmCounts, everything: Mask, hard: Mask, 
         "free_energy_gap": gap(setting, counts, everything, alpha),
         "equivalent_k": k,
         "cost_matched_k": _cost(setting, counts, hard if hard.any() else everything, alpha),
-        "closed_at_cost_matched_k": _closed_at(closed, ratio, alpha),
+        "closed_at_cost_matched_k": _closed_at(closed, _cost(setting, counts, hard, alpha), alpha),
         "break_even_tasks": break_even(setting, counts, hard, k),
         "bits_gained": bits_gained(setting, counts, everything, alpha),
         "bits_imported": _printed(None if counts.arm.evaluated != World.LIVE else bits, "no successful live episode"),
@@ -273,11 +272,10 @@ def _numbers(setting: Setting, counts: ArmCounts, everything: Mask, hard: Mask, 
 
 
 def _cost(setting: Setting, counts: ArmCounts, mask: Mask, alpha: float) -> Estimate:
-    if counts.tokens is None:
+    known = costs(setting, counts)
+    if known is None:
         return Estimate.missing("tokens not available")
-    tokens, unit = nats(counts.mean_of(counts.tokens), mask, alpha), setting.study.closed_tokens
-    ratio = Interval(*(v / unit for v in (tokens.value, tokens.low, tokens.high))).clip(1.0, math.inf)
-    return _printed(ratio, "tokens not available")
+    return _printed(nats(known, mask, alpha).clip(1.0, math.inf), "tokens not available")
 
 
 def _by_class(counts: ArmCounts, name: str, mask: Mask, alpha: float) -> Estimate:
@@ -287,10 +285,14 @@ def _by_class(counts: ArmCounts, name: str, mask: Mask, alpha: float) -> Estimat
     return _printed(nats(counts.mean_of(values), mask, alpha), NO_SPENT)
 
 
-def _closed_at(closed: Any, k: float, alpha: float) -> Estimate:
-    if closed is None or closed.kind == "missing" or math.isnan(k):
+def _closed_at(closed: Reach | None, cost: Estimate, alpha: float) -> Estimate:
+    """Best-of-k of the closed base on the hard tasks, at the limits of k and over tasks; only a bound without p0."""
+    if closed is None or closed.kind == "missing" or cost.value is None or cost.ci is None:
         return Estimate.missing(NO_HARD if closed is None else "tokens or closed base not available")
-    value = closed.best_of(k, alpha)
-    exact = closed.kind == "exact"
-    return Estimate(value, (value if exact else 0.0, value), "exact" if exact else "bound")
+    low, high = (cost.value if end is None else end for end in cost.ci)
+    if closed.p0 is None:
+        return Estimate(closed.best_of(high, alpha), (0.0, closed.best_of(high, alpha)), "bound")
+    top = float(f.best_of(np.array([closed.top]), high)[0])
+    ends = [bounded_mean(f.best_of(closed.p0, k), alpha, 0.0, top) for k in (low, high)]
+    return Interval(closed.best_of(cost.value, alpha), ends[0].low, ends[1].high).estimate()
 

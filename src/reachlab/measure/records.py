@@ -130,12 +130,16 @@ class ArmCounts:
         return _ratio(np.nansum(values * weight, axis=0)[None], weight.sum(axis=0)[None])
 
     def nats(self) -> FloatArray | None:
-        """(seeds, N) spent nats, 0 for the base, or None where the policy does not tell them."""
+        """(seeds, N) spent nats, 0 for the base, or None where the policy does not tell them at every scored task."""
         if self.arm.treatment == Treatment.BASE:
             return np.zeros((1, self.successes.shape[1]))
-        if self.spent is None or bool(np.all(np.isnan(self.spent))):
+        return self.complete(self.spent)
+
+    def complete(self, values: FloatArray | None) -> FloatArray | None:
+        """(seeds, N) mean of a per-episode quantity if every scored task has it: a part might be the cheaper part."""
+        if values is None or not bool(np.all(np.isfinite(values) | (self.episodes == 0))) or not self.episodes.any():
             return None
-        return self.mean_of(self.spent)
+        return self.mean_of(values)
 
     def pool(self, mask: Mask) -> tuple[int, int]:
         """(hits, attempts) over the masked tasks, for a Clopper-Pearson limit of the mean over *tasks*.
@@ -151,11 +155,22 @@ class ArmCounts:
         return min(int(hits.sum()), attempts), attempts
 
     def count_faults(self, as_success: bool) -> ArmCounts:
-        """The same arm with every fault scored, as a success or as a failure."""
+        """The same arm with every fault scored, as a success, or as a failure that took the most seen at any task."""
         if self.faults is None:
             return self
         extra = self.faults if as_success else np.zeros_like(self.faults)
-        return replace(self, successes=self.successes + extra, episodes=self.episodes + self.faults, faults=None)
+        spent, tokens = (self.spent, self.tokens) if as_success else (self._dear(self.spent), self._dear(self.tokens))
+        return replace(
+            self, successes=self.successes + extra, episodes=self.episodes + self.faults, faults=None, spent=spent,
+            tokens=tokens,
+        )  # fmt: skip
+
+    def _dear(self, values: FloatArray | None) -> FloatArray | None:
+        """Means (S, N) with every fault at the largest mean of any task."""
+        if values is None or self.faults is None or not np.isfinite(values).any():
+            return values
+        n, known = self.episodes, np.where(self.episodes > 0, values, 0.0)
+        return _ratio(known * n + np.nanmax(values) * self.faults, n + self.faults)
 
     def _rows(self, *arrays: IntArray) -> tuple[IntArray, ...]:
         return tuple(a.sum(axis=0, keepdims=True) for a in arrays) if self.pooled else arrays

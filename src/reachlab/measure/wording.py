@@ -18,7 +18,11 @@ MEANING = {
 
 
 def number(value: float) -> str:
-    """Three significant digits; counts from a thousand on get separators and two digits."""
+    """Three significant digits; from a thousand on separators and two digits; ``1.2e+15`` from there on."""
+    if not math.isfinite(value):
+        return "unbounded" if value > 0 else "unbounded below" if value < 0 else "unknown"
+    if abs(value) >= 1e15:
+        return f"{value:.2g}"
     if abs(value) >= 1000:
         digits = 2 - len(str(int(abs(value))))
         return f"{round(value, digits):,.0f}"

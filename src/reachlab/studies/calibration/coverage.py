@@ -195,6 +195,8 @@ QUANTITIES = (
     Quantity("equivalent k", lambda t: equivalent_k(t.p0[t.hard], t.on_hard(t.p)) if t.hard.any() else math.nan,
              lambda r: r.primary.equivalent_k, UNSEEN),
     Quantity("cost-matched k", lambda t: t.cost, lambda r: r.primary.cost_matched_k, UNSEEN),
+    Quantity("closed at cost-matched k", lambda t: t.on_hard(best_of(t.p0, t.cost)) if t.hard.any() else math.nan,
+             lambda r: r.primary.closed_at_cost_matched_k, SHARED),
     Quantity("gap to the frontier", lambda t: t.gap, lambda r: r.gap, SHARED),
     Quantity("bits gained", lambda t: t.bits_gained, lambda r: r.primary.bits_gained, SHARED),
     Quantity("bits imported", lambda t: t.bits_imported, lambda r: r.primary.bits_imported, UNSEEN),

@@ -79,20 +79,22 @@ def _arm(world: TabularWorld, arm: Arm, types: np.ndarray, size: StudySize, rng:
     laws = [_law(world, arm, float(rng.normal(0.0, SPREAD)) if rows > 1 else 0.0) for _ in range(rows)]
     drawn = np.stack([rng.multinomial(n, found.probability[types]) for found in laws])  # (S, N, K)
     nats = np.stack([found.spent[types] for found in laws])
-    hits = drawn @ RIGHT.astype(int)
-    faults = _escaped(world, arm, n - hits, rng)
-    scored = n - faults
+    escape = world.escape if arm == PRIMARY else 0.0
+    escaped = rng.binomial(drawn, escape * (1 - RIGHT)) if escape else np.zeros_like(drawn)
+    drawn = drawn - escaped  # what is left is scored
+    hits, scored, faults = drawn @ RIGHT.astype(int), drawn.sum(axis=-1), escaped.sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        spent = (drawn * nats).sum(axis=-1) / n
+        spent = (drawn * nats).sum(axis=-1) / scored
+        tokens = CLOSED_TOKENS + world.call_tokens * (drawn @ CALLED) / scored
         bits = (drawn * RIGHT * laws[0].bits[types]).sum(axis=-1) / hits
     return ArmCounts(
         arm,
         successes=hits,
         episodes=scored,
         faults=faults,
-        spent=np.where(scored > 0, spent, np.nan),
+        spent=spent,
         bits=bits if arm.evaluated == World.LIVE else None,
-        tokens=CLOSED_TOKENS + world.call_tokens * (drawn @ CALLED) / n,
+        tokens=tokens,
         training_tokens=None if arm.trained is None else np.full(rows, 1e6),
     )
 
@@ -105,8 +107,3 @@ def _law(world: TabularWorld, arm: Arm, off: float) -> Law:
 @lru_cache(maxsize=64)
 def _laws(world: TabularWorld) -> dict[Arm, Law]:
     return {arm: world.law(arm) for arm in ARMS}
-
-
-def _escaped(world: TabularWorld, arm: Arm, failures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(S, N) failed episodes of the primary arm that became faults."""
-    return rng.binomial(failures, world.escape if arm == PRIMARY else 0.0)

@@ -106,7 +106,8 @@ def law(policy: TabularPolicy, base: TabularPolicy, channel: Channel, world: Wor
     probability = _courses(call, policy.copy, own, *channel.law(world))
     choose = 0.0 if closed else kl(policy.call, base.call)
     answer = kl(own, base.closed if closed else base.offered)
-    nats = (choose + policy.style)[:, None] + np.outer(kl(policy.copy, base.copy), NAMED) + np.outer(answer, OWN)
+    copy = np.where(NAMED > 0, kl(policy.copy, base.copy)[:, None], 0.0)  # a choice that is not met costs nothing
+    nats = (choose + policy.style)[:, None] + copy + np.where(OWN > 0, answer[:, None], 0.0)
     bits = np.outer(channel.bits, NAMED) if world == World.LIVE else np.zeros_like(nats)
     return Law(probability, nats, bits)
 

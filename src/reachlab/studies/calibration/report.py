@@ -17,7 +17,7 @@ from reachlab import Json
 from reachlab.studies.store import published
 
 KEPT = {True: "kept", False: "BROKEN", None: "too few studies to tell"}
-HEAD = ("world", "truth", "read as", "false, %", "found, %", "undecided, %")
+HEAD = ("world", "truth", "read as", "false, %", "found, %", "undecided, %", "false E, %")
 COVERAGE_HEAD = ("interval", "world", "covers, %", "below, %", "above, %", "remark")
 POWER_HEAD = ("world", "tasks", "episodes", "runs", "found, %")
 
@@ -32,8 +32,8 @@ def terminal(result: Json) -> RenderableType:
     """Promises, confusion by world, coverage, power."""
     size = result["spec"]["profile"]["size"]
     title = f"{size['tasks']} test tasks, {size['episodes']} episodes each; rates with 95 % intervals"
-    short = [row[:-1] for row in world_rows(result)]  # what is undecided stands under "read as"
-    parts: list[RenderableType] = [_table(title, HEAD[:-1], short), Text()]
+    short = [row[:-2] for row in world_rows(result)]  # the rest stands under "read as"
+    parts: list[RenderableType] = [_table(title, HEAD[:-2], short), Text()]
     narrow = [row[:-1] for row in coverage_rows(result)]  # the remark is for the page
     parts += [_table("Printed 95 % intervals, where they cover least", COVERAGE_HEAD[:-1], narrow), Text()]
     parts += [_table("Power: creation found", POWER_HEAD, power_rows(result)), Text()]
@@ -48,7 +48,10 @@ def world_rows(result: Json) -> list[tuple[str, ...]]:
         read = ", ".join(f"{rung} {n}" for rung, n in sorted(world["verdicts"].items(), key=lambda item: -item[1]))
         found = percent(world["detected"]) if world["creation"] else "–"
         false = percent(world["false_creation"])
-        rows.append((world["name"], world["truth"], read, false, found, percent(world["undecided"])))
+        also = [rung for rung in world["elicited"] if not world["creation"] and rung != world["truth"]]
+        true = ", ".join([world["truth"], *(also if world["truth"] != "INVALID" else [])])
+        rates = (percent(world["undecided"]), percent(world["misread"]))
+        rows.append((world["name"], true, read, false, found, *rates))
     return rows
 
 
@@ -110,8 +113,8 @@ def markdown(result: Json) -> str:
         "",
         *_markdown_table((*HEAD, "what it is"), _explained(result)),
         "False creation: a C rung where there is none, or a higher one than is true. True regimes follow from p0, the "
-        "exact laws and the thresholds; `none` means that no rung is true, and UNDECIDED is the right answer. Of several E "
-        "rungs that are true of a world the first in the decision table's order is given.",
+        "exact laws and the thresholds; `none` means that no rung is true, and UNDECIDED is the right answer. Several "
+        "E rungs can be true of a world. False E: an E rung that is not true.",
         "",
         "## Printed intervals",
         "",

@@ -72,21 +72,24 @@ def _pool(cells: Cells) -> dict[tuple[str, StudySize], Counter[str]]:
 
 
 def _world(name: str, label: Truth, rungs: Counter[str]) -> Json:
-    """One row: false creation is a C rung where there is none, or a higher one than is true."""
+    """One row. False creation: a C rung where there is none, or a higher one than true; misread: a false E rung."""
     n = rungs.total()
     claimed = {rung: k for rung, k in rungs.items() if Rung(rung).creation}
     true = sum(k for rung, k in claimed.items() if rung in label.claims)
     undecided = rungs[str(Rung.UNDECIDED)]
+    misread = sum(k for rung, k in rungs.items() if rung.startswith("E") and rung not in label.elicited)
     row: Json = {
         "name": name,
         "meaning": find(name).meaning,
         "truth": label.regime,
+        "elicited": label.elicited,
         "creation": label.creation,
         "hard": label.hard,
         "studies": n,
         "verdicts": dict(sorted(rungs.items())),
         "false_creation": rate(sum(claimed.values()) - true, n),
         "undecided": rate(undecided, n),
+        "misread": rate(misread, n),
     }
     if label.creation:
         row |= {"detected": rate(true, n), "missed": rate(n - sum(claimed.values()) - undecided, n)}
@@ -143,7 +146,8 @@ def _promises(found: Json) -> list[Json]:
                  least=LEAST_POWER),
         _promise("each printed interval covers 94 % at least", f"{thinnest['interval']}, {thinnest['world']}",
                  thinnest["coverage"], least=LEAST_COVERAGE),
-        {"promise": "no creation where a theorem check is violated", "worst": "", "kept": overruled == 0,
+        {"promise": "no creation where a theorem check is violated, by construction", "worst": "",
+         "kept": not overruled,
          "value": overruled, "limit": overruled},
     ]  # fmt: skip
 

@@ -32,6 +32,8 @@ class Truth:
     """Share of the types with p0 < t."""
     claims: tuple[str, ...]
     """Every C rung that is true."""
+    elicited: tuple[str, ...]
+    """Every E rung that is true, in the table's order."""
 
 
 def truth(world: TabularWorld, thresholds: Thresholds) -> Truth:
@@ -40,8 +42,10 @@ def truth(world: TabularWorld, thresholds: Thresholds) -> Truth:
     hard = world.base.closed < thresholds.t
     leaks = bool(hard.any()) and _leaks(p, hard, thresholds)
     claims = () if leaks else _claims(world, p, hard, thresholds)
-    regime = "INVALID" if leaks and _shuffled_stands_out(p, hard) else claims[-1] if claims else ""
-    return Truth(regime or _elicited(world, p, hard, thresholds), bool(claims), float(hard.mean()), claims)
+    elicited = _elicited(world, p, hard, thresholds)
+    regime = elicited[0] if elicited else SILENT
+    regime = "INVALID" if leaks and _shuffled_stands_out(p, hard) else claims[-1] if claims else regime
+    return Truth(regime, bool(claims), float(hard.mean()), claims, elicited)
 
 
 def _above(left: FloatArray, right: FloatArray, on: np.ndarray) -> bool:
@@ -87,21 +91,20 @@ def _claims(world: TabularWorld, p: dict[Arm, FloatArray], hard: np.ndarray, th:
     return tuple(found)
 
 
-def _elicited(world: TabularWorld, p: dict[Arm, FloatArray], hard: np.ndarray, th: Thresholds) -> str:
-    """The E rung that is true: a gain counts as none only where it is none at all."""
+def _elicited(
+    world: TabularWorld, p: dict[Arm, FloatArray], hard: np.ndarray, th: Thresholds
+) -> tuple[str, ...]:
+    """The E rungs that are true. E1 and E2 need that there is no gain on the hard types, E0 that there is none."""
     closed, arm = p[Arm(Treatment.BASE, None, World.CLOSED)], p[PRIMARY]
     core = world.base.closed >= th.tau
-    tail = ~hard & ~core
+    tail, gains = ~hard & ~core, _above(arm, closed, hard)
     bare = [p[a] for a in ARMS if a.evaluated in NO_INFORMATION_WORLDS[1:]]
-    half = 0.5 * (arm + closed)
-    if _above(arm, closed, hard) and any(_above(b, half, hard) for b in bare):
-        return "E4"
-    if _above(p[Arm(Treatment.RL, World.CLOSED, World.CLOSED)], closed, hard):
-        return "E3"
-    if _above(arm, closed, hard):
-        return SILENT
-    if _above(arm, closed, tail):
-        return "E2"
-    if _above(arm, closed, core):
-        return "E1"
-    return "E0"
+    half = th.reproduced * arm + (1 - th.reproduced) * closed
+    within = {"E2": not gains and _above(arm, closed, tail), "E1": not gains and _above(arm, closed, core)}
+    found = {
+        "E4": gains and any(_above(b, half, hard) for b in bare),
+        "E3": _above(p[Arm(Treatment.RL, World.CLOSED, World.CLOSED)], closed, hard),
+        **within,
+        "E0": not gains and not any(within.values()),
+    }
+    return tuple(rung for rung, true in found.items() if true)

@@ -212,6 +212,20 @@ def _costly() -> TabularWorld:
     return replace(world, call_tokens=(k - 1) * CLOSED_TOKENS / float(found.calls[hard].mean()))
 
 
+def _dear_failures() -> TabularWorld:
+    """Three types in twenty always call and always fail: the price k falls as success rises, at exactly k samples."""
+    p0 = every((1e-4,))
+    world = facts("dear-failures", "failures cost most, and all of it exactly as much as closed samples would", p0)
+    fails = np.arange(TYPES) < 0.15 * TYPES
+    policy = replace(world.base, call=np.where(fails, 1.0, 0.3), copy=np.ones(TYPES))
+    hit = np.where(fails, 0.0, 1.0)
+    world = replace(world, base=policy, live=policy, closed=policy, distil=policy, enumerated=None,
+                    channel=replace(world.channel, hit=hit), optimum=np.maximum(hit, p0))  # fmt: skip
+    found = world.law(PRIMARY)
+    k = equivalent_k(p0, float(found.success.mean()))
+    return replace(world, call_tokens=(k - 1) * CLOSED_TOKENS / float(found.calls.mean()))
+
+
 def _coin_flip() -> TabularWorld:
     world = facts("support-boundary", "success exactly at the reach threshold on hard tasks: none crosses it")
     world = replace(world, base=head(LEXICON, 0.97, 0.98))  # nothing to pay: the other two axes are above 0
@@ -285,6 +299,7 @@ BUILDERS: tuple[Callable[[], TabularWorld], ...] = (
     _threshold,
     _priced,
     _costly,
+    _dear_failures,
     _coin_flip,
     _wasteful,
     _likelier,
