@@ -23,8 +23,8 @@ down. The verdict cannot tell: a world enters through the same records of counts
 task's fact, with another one or with nothing, the policy copies what it was told or answers from its own head. The
 success of every arm in every world, the KL it spends and the bits it imports follow by enumeration. Each world's label
 (*truth* below) is computed from these laws, from p0 and from the thresholds, without the verdict's code: change k_acc
-and the labels change. Boundary worlds are solved for, so that the quantity they are about is exactly at its threshold;
-moved a little to the other side, each is creation and read so.
+and the labels change. Boundary worlds are solved for, so that the quantity they are about is exactly at its threshold.
+Those with a working tool, moved to the other side, are creation and read so: nothing else stood in the way.
 
 **How to read the tables.** *False creation* counts a C rung where there is none, or a higher one than is true. *Found*
 is the power. In worlds where no rung is true, UNDECIDED is the right answer. An interval is counted as covering if the
@@ -35,7 +35,7 @@ only power and coverage are measured there, for runs whose rates of calling diff
 Of printed intervals those below, of the primary arm: not the token classes, log-ratios, break-even, the sweep over
 thresholds, nor what `compare` and `verdict` print; exact p0 is a statement about the tasks at hand. Spent nats have no
 upper bound, so no limit of their mean holds for every distribution: ours allows for one unseen task at twice the most
-seen, and if a few tasks in a thousand spent hundreds of times that much and none was drawn, surplus would be overstated.
+seen, and if a few tasks in a thousand spent hundreds of times that much and none was drawn, surplus would be too high.
 All limits err on the safe side, and creation must beat the base in four worlds at once: false creation is rarer than
 the .001 each axis is allowed, and small effects read UNDECIDED (`reachlab plan` says what they need).
 """
