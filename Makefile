@@ -10,13 +10,14 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 export MPLBACKEND := Agg
 
-.PHONY: demo test lint unit services wheel-test clean help
+.PHONY: demo test lint unit services attacks wheel-test clean help
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo        set up, run the study on Lexicon, show table, picture and sentence (runs/demo)"
 	@echo "make test        set up, lint, type-check, unit and smoke tests"
 	@echo "make services    the slow tests"
+	@echo "make attacks     every attack on every sandbox (Docker where an engine starts)"
 	@echo "make wheel-test  build the wheel and try it in a clean environment"
 	@echo "make clean       remove environments, builds and runs"
 
@@ -35,7 +36,10 @@ unit: .venv/.development
 	$(PY) -m pytest -m "not services"
 
 services: .venv/.development
-	$(PY) -m pytest -m services
+	$(PY) -m pytest -m "services and not attacks"
+
+attacks: .venv/.development
+	$(PY) -m pytest -m attacks
 
 wheel-test: .venv/.development
 	rm -rf dist build .venv-wheel

@@ -29,7 +29,7 @@ SHORT_NAMES: dict[str, dict[str, str]] = {
     "families": {"lexicon": "reachlab.envs.lexicon:Lexicon"},
     "policies": {"tiny": "reachlab.policies.huggingface:tiny"},
     "tools": {"search": "reachlab.tools.search:search_documents"},
-    "sandboxes": {},
+    "sandboxes": {"jail": "reachlab.sandbox.jail:Jail", "docker": "reachlab.sandbox.docker:Docker"},
 }
 """Short name to dotted path, by kind."""
 

@@ -1,14 +1,15 @@
 """The command line: ``reachlab run lexicon``, and what surrounds it.
 
 Exit codes: 0 done; 1 an unexpected crash, with a traceback; 2 bad input, or a file or worker process that failed (the
-message says what is allowed, or how to go on); 3 the run is done and its verdict is INVALID; 4 the calibration is done
-and an error rate is worse than promised; 130 interrupted (the run can be resumed). Heavy imports happen inside the
+message says what is allowed, or how to go on); 3 the run is done and its verdict is INVALID; 4 a calibration's error
+rates are worse than promised, or a sandbox does not stop every attack; 130 interrupted (the run can be resumed). Heavy imports happen inside the
 commands, so that ``--help`` is quick.
 """
 
 from reachlab.cli import calibration as calibration
 from reachlab.cli import counts as counts
 from reachlab.cli import plan as plan
+from reachlab.cli import sandbox as sandbox
 from reachlab.cli.commands import app
 
 __all__ = ["app"]

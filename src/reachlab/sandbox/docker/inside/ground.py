@@ -1,0 +1,91 @@
+"""The container as the jail's supervisor sees it: a ``Ground`` of which the worker is the first process.
+
+Not covered: limits that the engine sets on the whole container (``options``).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+import signal
+from contextlib import suppress
+
+from reachlab.sandbox.docker.inside import counters, work
+from reachlab.sandbox.jail.inside import usage
+from reachlab.sandbox.jail.inside.protocol import ONCE, Job, Limits
+from reachlab.sandbox.jail.inside.syscalls import install_filter
+
+WORK = "/tmp"
+
+
+class Contained:
+    """A ``Ground``: the container that this process is the first of."""
+
+    work = WORK
+
+    def __init__(self, program: bytes) -> None:
+        self._program = program
+        self._before = (0, 0)
+        self._own = counters.memory_in_use(0) or 0
+
+    def open_work(self, limits: Limits) -> None:
+        self._before = (counters.killed_for_memory(), counters.refused_processes())
+
+    def pids(self) -> list[int]:
+        return usage.everyone_but(os.getpid())
+
+    def kill(self, keep: int) -> None:
+        """At once, or, where one is kept, by stopping all until no new one turns up."""
+        if not keep:
+            _signal(-1, signal.SIGKILL)
+            return
+        seen: set[int] = set()
+        while new := [pid for pid in self.pids() if pid not in seen and pid != keep]:
+            for pid in new:
+                _signal(pid, signal.SIGSTOP)
+            seen.update(new)
+        for pid in seen:
+            _signal(pid, signal.SIGKILL)
+
+    def overrun(self, limits: Limits) -> str:
+        killed, refused = self._before
+        if counters.killed_for_memory() > killed:
+            return "memory"
+        if counters.refused_processes() > refused:
+            return "processes"
+        now = work.used(self.work)
+        held = counters.memory_in_use(now.written_bytes)
+        if held is not None and held - self._own > limits.memory_bytes:  # with pages that no process counts as its own
+            return "memory"
+        return "written" if now.written_bytes > limits.written_bytes else "files" if now.files > limits.files else ""
+
+    def memory(self, pids: list[int]) -> int:
+        """As the kernel counts it for all, without what this process held at its start."""
+        found = counters.memory_in_use(work.used(self.work).written_bytes)
+        return usage.exact_memory(pids) if found is None else max(0, found - self._own)
+
+    def enter(self) -> None:
+        pass
+
+    def confine(self, job: Job) -> None:
+        """What the engine cannot set for one run: it has set the other limits on the container."""
+        _lower(resource.RLIMIT_DATA, usage.data_bytes() + job.limits.memory_bytes)
+        if job.mode == ONCE:  # an interpreter that lives on adds up; the watch counts each run of it
+            _lower(resource.RLIMIT_CPU, math.ceil(job.limits.cpu_seconds) + 1)
+        if self._program:
+            install_filter(self._program)
+
+    def close(self) -> None:
+        pass
+
+
+def _signal(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def _lower(what: int, most: int) -> None:
+    hard = resource.getrlimit(what)[1]
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(what, (most, most))
