@@ -35,8 +35,12 @@ def start(script: Path, out: Path, workers: int) -> subprocess.Popen[bytes]:
 
 def progress(out: Path) -> int:
     """Files published so far, and training steps taken."""
-    published = sum(1 for p in out.rglob("*") if p.is_file() and not p.name.startswith("."))
-    return published + sum(p.read_bytes().count(b"\n") for p in out.glob("policies/*/metrics.jsonl"))
+    while True:
+        try:
+            published = sum(1 for p in out.rglob("*") if p.is_file() and not p.name.startswith("."))
+            return published + sum(p.read_bytes().count(b"\n") for p in out.glob("policies/*/metrics.jsonl"))
+        except FileNotFoundError:  # a temporary folder took its name while it was being read
+            continue
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
