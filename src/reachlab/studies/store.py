@@ -29,7 +29,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors import SafetensorError, safe_open
 
-from reachlab import Arm, Cost, Episode, Message, Scores, Split, StopReason, ToolCall, Transcript, Treatment, World
+from reachlab import (
+    Arm,
+    Cost,
+    Episode,
+    Json,
+    Message,
+    Scores,
+    Split,
+    StopReason,
+    ToolCall,
+    Transcript,
+    Treatment,
+    World,
+)
 from reachlab.errors import CorruptRun
 
 TEXT, NUMBER, WHOLE = pa.string(), pa.float64(), pa.int64()
@@ -113,6 +126,24 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         return pq.read_table(path, columns=None if columns is None else list(columns), partitioning=None)
     except (OSError, pa.ArrowException) as error:
         raise CorruptRun(f"{path} cannot be read ({error}); delete it and run again with --resume") from error
+
+
+def claim(out: Path, spec: Json, resume: bool, what: str) -> bool:
+    """Make *out* the folder of *spec*, a *what*; True if it was that already and is to go on.
+
+    Raises CorruptRun rather than touch a folder that holds something else, or this without *resume*.
+    """
+    path, wanted = out / "spec.json", json.loads(json.dumps(spec))
+    if path.exists():
+        if read_json(path) != wanted:
+            raise CorruptRun(f"{out} holds another {what} (its spec.json differs); choose another --out")
+        if not resume:
+            raise CorruptRun(f"{out} holds this {what} already; add --resume to go on, or choose another --out")
+        return True
+    if out.exists() and any(out.iterdir()):
+        raise CorruptRun(f"{out} is not empty and holds no spec.json; choose another --out")
+    write_json(path, wanted)
+    return False
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -6,7 +6,6 @@ Not covered: the statistics (``reachlab.measure``) and the pictures (``studies.r
 
 from __future__ import annotations
 
-import json
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from reachlab.errors import BadValue, CorruptRun, ReachlabError
 from reachlab.studies.conclude import conclude
 from reachlab.studies.jobs import Call, Job, Report, default_workers, execute
 from reachlab.studies.spec import ON_POLICY, StudySpec, default_arms
-from reachlab.studies.store import RunStore, read_json, write_json
+from reachlab.studies.store import RunStore, claim, read_json
 
 JOBS = "reachlab.studies"
 BASE = "base"
@@ -64,19 +63,9 @@ def train_one(
 def prepare(spec: StudySpec, out: Path, resume: bool) -> RunStore:
     """The run directory of *spec*. Raises CorruptRun rather than touch a directory that holds something else."""
     store = RunStore(out)
-    path = out / "spec.json"
-    wanted = json.loads(json.dumps(spec.to_json()))
-    if path.exists():
-        if read_json(path) != wanted:
-            raise CorruptRun(f"{out} holds another study (its spec.json differs); choose another --out")
-        if not resume:
-            raise CorruptRun(f"{out} holds this study already; add --resume to go on, or choose another --out")
+    if claim(out, spec.to_json(), resume, "study"):
         _same_version(store)
         _set_aside_broken(store)
-    elif out.exists() and any(out.iterdir()):
-        raise CorruptRun(f"{out} is not empty and holds no spec.json; choose another --out")
-    else:
-        write_json(path, wanted)
     return store
 
 

@@ -6,7 +6,6 @@ Not covered: the numbers themselves (``tally``).
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +13,6 @@ from pathlib import Path
 
 import reachlab
 from reachlab import Json
-from reachlab.errors import CorruptRun
 from reachlab.studies.calibration.draw import StudySize
 from reachlab.studies.calibration.report import write_report
 from reachlab.studies.calibration.spec import CalibrationSpec
@@ -22,7 +20,7 @@ from reachlab.studies.calibration.tally import Trials, tally
 from reachlab.studies.calibration.truth import truth
 from reachlab.studies.calibration.worlds import worlds
 from reachlab.studies.jobs import Call, Job, Report, default_workers, execute
-from reachlab.studies.store import read_json, write_json
+from reachlab.studies.store import claim, read_json, write_json
 
 SCHEMA = "reachlab.calibration/1"
 TRIAL = "reachlab.studies.calibration.trial"
@@ -47,7 +45,7 @@ def calibrate(
     Raises CorruptRun for an *out* that holds something else.
     """
     out, began = Path(out), time.monotonic()
-    _prepare(spec, out, resume)
+    claim(out, spec.to_json(), resume, "calibration")
     execute([job for kind in Trials for job in _jobs(spec, out, kind)], workers or default_workers(), report)
     result: Json = {
         "schema": SCHEMA,
@@ -75,19 +73,6 @@ def plan_trials(spec: CalibrationSpec, kind: Trials) -> Iterator[tuple[str, Stud
             yield from ((name, size, profile.power) for name in created for size in sizes)
         case Trials.INTERVALS:
             yield from ((name, replace(profile.size, seeds=seeds), profile.coverage) for name, seeds in COVERED)
-
-
-def _prepare(spec: CalibrationSpec, out: Path, resume: bool) -> None:
-    path, wanted = out / "spec.json", json.loads(json.dumps(spec.to_json()))
-    if path.exists():
-        if read_json(path) != wanted:
-            raise CorruptRun(f"{out} holds another calibration, or a study: its spec.json differs; choose another")
-        if not resume:
-            raise CorruptRun(f"{out} holds this calibration already; add --resume to go on, or choose another --out")
-    elif out.exists() and any(out.iterdir()):
-        raise CorruptRun(f"{out} is not empty and holds no spec.json; choose another --out")
-    else:
-        write_json(path, wanted)
 
 
 def _chunks(spec: CalibrationSpec, out: Path, kind: Trials) -> Iterator[tuple[str, StudySize, Path, int, int]]:
