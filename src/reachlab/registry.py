@@ -26,9 +26,13 @@ from reachlab.errors import BadValue, BrokenPlugin, MissingExtra, ReachlabError,
 Kind = Literal["families", "policies", "tools", "sandboxes"]
 
 SHORT_NAMES: dict[str, dict[str, str]] = {
-    "families": {"lexicon": "reachlab.envs.lexicon:Lexicon"},
+    "families": {"lexicon": "reachlab.envs.lexicon:Lexicon", "program": "reachlab.envs.program:Program"},
     "policies": {"tiny": "reachlab.policies.huggingface:tiny"},
-    "tools": {"search": "reachlab.tools.search:search_documents"},
+    "tools": {
+        "search": "reachlab.tools.search:search_documents",
+        "python": "reachlab.tools.code:python_tool",
+        "shell": "reachlab.tools.code:shell_tool",
+    },
     "sandboxes": {"jail": "reachlab.sandbox.jail:Jail", "docker": "reachlab.sandbox.docker:Docker"},
 }
 """Short name to dotted path, by kind."""

@@ -37,7 +37,7 @@ def solve(env: ReachEnv, observations: list[str]) -> str:
 @pytest.mark.parametrize("world", list(World))
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_gymnasium_accepts_every_world(name: str, world: World) -> None:
-    check_env(gymnasium.make(name, world=world.value, entities=8).unwrapped)
+    check_env(gymnasium.make(name, world=world.value).unwrapped)
 
 
 def test_make_works_in_a_fresh_interpreter() -> None:

@@ -15,7 +15,7 @@ from reachlab.envs.vector import ReachVectorEnv
 
 __all__ = ["ENVIRONMENTS", "Interaction", "ReachEnv", "ReachVectorEnv", "Unicode"]
 
-ENVIRONMENTS = {"reachlab/Lexicon-v0": "lexicon"}
+ENVIRONMENTS = {"reachlab/Lexicon-v0": "lexicon", "reachlab/Program-v0": "program"}
 """Gymnasium ids and the short names of their families."""
 
 for _id, _family in ENVIRONMENTS.items():

@@ -21,6 +21,7 @@ from reachlab import (
     Budget,
     CallFormat,
     Cost,
+    Executor,
     Family,
     Message,
     Prompt,
@@ -31,6 +32,7 @@ from reachlab import (
     ToolResult,
     World,
 )
+from reachlab.envs.donor import DonorExecutor
 from reachlab.envs.effects import Action, Effects, Real, Recorded
 from reachlab.envs.effects import clock as monotonic
 from reachlab.errors import BadValue, ToolFault
@@ -56,7 +58,11 @@ class Interaction:
         budget = budget or family.budget
         self.budget = _checked(budget if self.world.offers_tools else budget.closed())
         self._format = call_format or Hermes()
-        self._executor = _executor(family, task, self.world, self.budget)
+        donor = family.donor(task) if self.world is World.SHUFFLED else None
+        self._executor = _executor(family, donor or task, self.world, self.budget)
+        runs: Executor | None = self._executor
+        if self._executor is not None and donor is not None:
+            runs = DonorExecutor(family, donor, self._executor, self.budget.turns, lambda: self._calls)
         self.prompt = _prompt(task, self.world, self._executor)
         self._messages = list(self.prompt.messages)
         self._calls: list[ToolCall] = []
@@ -65,7 +71,7 @@ class Interaction:
         self._imagined: list[ToolResult] = []
         self._turns = self._tokens = self._answered = self._verifier_calls = 0
         self._last = Step()
-        self._effects: Effects = Real(task, self._executor, self.budget.seconds, clock)
+        self._effects: Effects = Real(task, runs, self.budget.seconds, clock)
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -119,6 +125,11 @@ class Interaction:
     def tokens_left(self) -> int:
         """Policy tokens that the budget still allows."""
         return max(self.budget.tokens - self._tokens, 0)
+
+    def close(self) -> None:
+        """End what the tools hold for this episode (a sandbox session). Idempotent; an ended episode has done it."""
+        if self._executor is not None:
+            self._executor.close()
 
     @property
     def unrestorable(self) -> tuple[str, ...]:
@@ -215,6 +226,8 @@ class Interaction:
         self._messages += [Message("tool", result.text) for result in step.results]
         self._answered += len(step.results)
         self._verifier_calls += step.stop is StopReason.ANSWERED
+        if step.stop is not None or self._answered >= self.budget.calls:
+            self.close()  # no call can come any more
         self._log.append(Action(text, tokens, ended, step))
         self._last = step
         return step
@@ -241,11 +254,10 @@ def _checked(budget: Budget) -> Budget:
 
 
 def _executor(family: Family, task: Task, world: World, budget: Budget) -> ToolExecutor | None:
-    """The tools the policy sees. In the shuffled world they answer about the donor's facts."""
+    """The tools the policy sees; of the shuffled world, *task* is the donor."""
     if not world.offers_tools:
         return None
-    tools = family.tools(family.donor(task) if world is World.SHUFFLED else task)
-    return ToolExecutor(tools, output_chars=budget.observation_chars, seconds=budget.seconds)
+    return ToolExecutor(family.tools(task), output_chars=budget.observation_chars, seconds=budget.seconds)
 
 
 def _prompt(task: Task, world: World, executor: ToolExecutor | None) -> Prompt:

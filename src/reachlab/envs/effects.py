@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from reachlab import Json, Step, StopReason, Task, ToolCall, ToolResult
+from reachlab import Executor, Json, Step, StopReason, Task, ToolCall, ToolResult
 from reachlab.errors import ToolFault
-from reachlab.tools.executor import ToolExecutor
 
 
 class Effects(Protocol):
@@ -28,7 +27,7 @@ class Effects(Protocol):
 class Real:
     """Tools are called, the verifier scores, time passes."""
 
-    def __init__(self, task: Task, executor: ToolExecutor | None, seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(self, task: Task, executor: Executor | None, seconds: float, clock: Callable[[], float]) -> None:
         self._task, self._executor, self._clock = task, executor, clock
         self._seconds, self._deadline = seconds, clock() + seconds
 

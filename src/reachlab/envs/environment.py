@@ -123,7 +123,13 @@ class ReachEnv(gymnasium.Env[str, str]):
         self.np_random.bit_generator.state = deepcopy(snapshot["np_random"])
         return self._view()
 
+    def close(self) -> None:
+        """End what the running episode's tools hold."""
+        if self._episode is not None:
+            self._episode.close()
+
     def _begin(self, task_seed: int) -> None:
+        self.close()
         task = self.family.task(self.split, task_seed)
         self._episode = Interaction(self.family, task, self.world, self.budget, self._format)
 

@@ -30,6 +30,7 @@ import numpy as np
 from langchain_core.tools import BaseTool
 
 from reachlab import Budget, Message, Split, Task
+from reachlab.envs.dials import several, whole
 from reachlab.envs.verifiers import VERIFIERS
 from reachlab.errors import BadValue, UnknownName
 from reachlab.seeding import generator
@@ -116,14 +117,14 @@ class Lexicon:
     mechanism: str = "retrieval"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "digits", _several("digits", self.digits, 6, "code lengths from 1 to 6"))
-        object.__setattr__(self, "hops", _several("hops", self.hops, 4, "whole numbers from 1 to 4"))
+        object.__setattr__(self, "digits", several("digits", self.digits, 6, "code lengths from 1 to 6"))
+        object.__setattr__(self, "hops", several("hops", self.hops, 4, "whole numbers from 1 to 4"))
         most = len(NAMES) // 2 // len(self.digits)
-        if not _whole(self.entities) or not 4 <= self.entities <= most:
+        if not whole(self.entities) or not 4 <= self.entities <= most:
             raise BadValue("entities", self.entities, f"a whole number, 4 to {most}: names of each code length")
-        if not _whole(self.top_k) or self.top_k < 1:
+        if not whole(self.top_k) or self.top_k < 1:
             raise BadValue("top_k", self.top_k, "a whole number, >= 1: facts in one result")
-        if not _whole(self.salt):
+        if not whole(self.salt):
             raise BadValue("salt", self.salt, "a whole number")
         for name in ("entities", "top_k", "salt"):
             object.__setattr__(self, name, int(getattr(self, name)))
@@ -194,20 +195,6 @@ class Lexicon:
 def _told(observation: str) -> str:
     """What the best hit, the first line of a result, says: its last word."""
     return observation.partition("\n")[0].split()[-1].rstrip(".")
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def _several(name: str, value: object, most: int, allowed: str) -> tuple[int, ...]:
-    """A dial of one or more whole numbers from 1 to *most*; a single one stands for itself."""
-    several = [value] if _whole(value) else value
-    if not isinstance(several, Sequence | np.ndarray) or not len(several):
-        raise BadValue(name, value, allowed)
-    if not all(_whole(v) and 1 <= v <= most for v in several):
-        raise BadValue(name, value, allowed)
-    return tuple(int(v) for v in several)
 
 
 def _dials(task: Task) -> dict[str, int]:

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 from reachlab import Verifier
 
-_NUMBER = re.compile(r"\d+")
-
 
 @dataclass(frozen=True, slots=True)
 class Exact:
@@ -25,17 +23,18 @@ class Exact:
 
 
 @dataclass(frozen=True, slots=True)
-class LastNumber:
-    """1 if the last run of digits is an accepted answer: for models that think or talk before they answer.
+class Last:
+    """1 if the last match of *pattern* is an accepted answer: for models that think or talk before they answer.
 
     Enumerating the answers then gives a lower bound on p0 only, so p0 is sampled.
     """
 
+    pattern: str
     exact: bool = False
 
     def __call__(self, text: str, answers: Sequence[str]) -> float:
-        numbers = _NUMBER.findall(text)
-        return float(bool(numbers) and numbers[-1] in answers)
+        found = re.findall(self.pattern, text)
+        return float(bool(found) and found[-1] in answers)
 
 
-VERIFIERS: dict[str, Verifier] = {"exact": Exact(), "last-number": LastNumber()}
+VERIFIERS: dict[str, Verifier] = {"exact": Exact(), "last-number": Last(r"\d+"), "last-word": Last(r"\w+")}

@@ -47,11 +47,12 @@ class ArmData:
 
 def collect_arm(context: Context, arm: Arm) -> ArmData:
     """Read every chunk of an arm. Raises CorruptRun where a chunk is not what its name says."""
-    spec, tasks = context.spec, context.tasks(arm.split)
+    tasks = context.tasks(arm.split)
     place = {task.seed: n for n, task in enumerate(tasks)}
-    seeds = 1 if arm.training is None else spec.seeds
+    runs = [_read(context, arm, index) for index in context.runs(arm)]
+    tables = runs if arm.training else [pa.concat_tables(runs)]  # repeats of the base are more of the same
+    seeds = len(tables)
     statuses = [context.store.status(*arm.training, i) for i in range(seeds)] if arm.training else []
-    tables = [_read(context, arm, index) for index in range(seeds)]
     shape = (seeds, len(tasks))
     counts = {name: np.zeros(shape, dtype=np.int64) for name in ("successes", "episodes", "faults")}
     names = [*SCORES, "tokens"]

@@ -59,8 +59,7 @@ def _expected(context: Context) -> list[Path]:
     paths = [context.store.base, context.store.p0("test"), context.store.p0("train")]
     for arm in default_arms():
         chunks = context.spec.chunks(arm.split)
-        seeds = 1 if arm.training is None else context.spec.seeds
-        paths += [context.store.episodes(arm, s, c) for s in range(seeds) for c in range(chunks)]
+        paths += [context.store.episodes(arm, run, c) for run in context.runs(arm) for c in range(chunks)]
     return paths
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from reachlab import Arm, Family, Split, Task, Treatment, World
 from reachlab.errors import BadValue
 from reachlab.registry import Spec
-from reachlab.studies.spec import StudySpec
+from reachlab.studies.spec import NEEDS_A_BOUND, StudySpec
 from reachlab.studies.store import RunStore, read_json
 
 if TYPE_CHECKING:
@@ -58,6 +58,17 @@ class Context:
     def chunk(self, split: Split, chunk: int) -> list[Task]:
         size = self.spec.profile.chunk_tasks
         return self.tasks(split)[chunk * size : (chunk + 1) * size]
+
+    @cached_property
+    def bounded(self) -> bool:
+        """Whether the family bounds the p0 of every test task, whatever the policy."""
+        return all(self.family.p0_bound(task) is not None for task in self.tasks("test"))
+
+    def runs(self, arm: Arm) -> range:
+        """The independent runs of *arm*: trainings, or repeats of the base's episodes."""
+        if arm.training is not None:
+            return range(self.spec.seeds)
+        return range(self.spec.profile.base_repeats if arm in NEEDS_A_BOUND and not self.bounded else 1)
 
     def policy(self, arm: Arm, seed: int) -> HuggingFacePolicy:
         """The policy that *arm* evaluates."""

@@ -41,6 +41,9 @@ class Profile:
     """Updates of rft and distil: about one pass over the verified samples; more overfits the training names."""
     fit_batch: int
     """Transcripts per update of sft, rft and distil."""
+    base_repeats: int = 1
+    """How often the base's episodes in silent, imagined and shuffled are drawn where the family has no policy-free
+    bound on p0: that the base cannot reach a task there then rests on how often it was not seen to."""
     chunk_tasks: int = 32
     """Tasks of one unit of work."""
     checkpoint_every: int = 10
@@ -48,8 +51,8 @@ class Profile:
 
 PROFILES = {
     "smoke": Profile("smoke", 40, 20, 16, 8, 8, 8, 20, 10, 32, chunk_tasks=20, checkpoint_every=2),
-    "default": Profile("default", 320, 80, 16, 100, 8, 16, 200, 60, 64),
-    "full": Profile("full", 400, 200, 32, 240, 16, 16, 500, 160, 64),
+    "default": Profile("default", 320, 80, 16, 100, 8, 16, 200, 60, 64, base_repeats=8),
+    "full": Profile("full", 400, 200, 32, 240, 16, 16, 500, 160, 64, base_repeats=8),
 }
 
 RL = LearnerConfig(learning_rate=5e-4, beta=0.05)
@@ -130,6 +133,12 @@ def default_arms() -> list[Arm]:
     test = [*base, *closed, *live, *moved, distil]
     seen = [Arm(Treatment.BASE, None, World.CLOSED), Arm(Treatment.BASE, None, World.LIVE), *closed, live[-1], distil]
     return [*test, *(replace(arm, split="train") for arm in seen)]
+
+
+NEEDS_A_BOUND = frozenset(
+    Arm(Treatment.BASE, None, world) for world in (World.SILENT, World.IMAGINED, World.SHUFFLED)
+)
+"""Arms whose success is sampled to be found low: the rarer it is, the more episodes that takes."""
 
 
 PRIMARY = Arm(Treatment.RL, World.LIVE, World.LIVE)

@@ -1,12 +1,25 @@
 """What a policy may call: LangChain tools, the executor that runs them, the format calls stand in, retrieval.
 
 The contracts are ``reachlab.Executor`` and ``reachlab.CallFormat``. Any ``BaseTool`` works; a family hands them out in
-``Family.tools``. Not covered yet: an MCP bridge, dense retrieval, code in a sandbox.
+``Family.tools``. Not covered yet: an MCP bridge, dense retrieval.
 """
 
+from reachlab.tools.code import python_tool, shell_tool
+from reachlab.tools.episodic import PerEpisode
 from reachlab.tools.executor import ToolExecutor
 from reachlab.tools.hermes import Hermes
 from reachlab.tools.prepared import PreparedTool, prepare
 from reachlab.tools.search import Bm25, Retriever, search_tool
 
-__all__ = ["Bm25", "Hermes", "PreparedTool", "Retriever", "ToolExecutor", "prepare", "search_tool"]
+__all__ = [
+    "Bm25",
+    "Hermes",
+    "PerEpisode",
+    "PreparedTool",
+    "Retriever",
+    "ToolExecutor",
+    "prepare",
+    "python_tool",
+    "search_tool",
+    "shell_tool",
+]

@@ -4,7 +4,8 @@ Two error channels. What the policy caused (a malformed call, an unknown name, a
 ``ToolException``) is an observation that starts with ``Error:``. Anything else is ``errors.ToolFault``: the episode
 ends with ``StopReason.FAULT``, is not trained on, and is counted.
 
-Calls run one after the other, in call order. Not covered: stopping a call that never returns. With ``seconds`` a call
+Calls run one after the other, in call order. What tools declare ``PerEpisode`` is opened by the first call that needs
+it and closed by ``close``. Not covered: stopping a call that never returns. With ``seconds`` a call
 outside the fast path is abandoned after that time (its thread lives on) and becomes a fault; a function on the fast
 path is trusted to return, so code the policy wrote belongs in a ``Sandbox``.
 """
@@ -23,6 +24,7 @@ from pydantic import ValidationError
 
 from reachlab import Json, ToolCall, ToolResult
 from reachlab.errors import BadValue, ToolFault
+from reachlab.tools.episodic import Belongings
 from reachlab.tools.prepared import PreparedTool, prepare, to_text
 
 LEAST_CHARS = 40
@@ -39,6 +41,7 @@ class ToolExecutor:
         self._tools = {tool.name: prepare(tool) for tool in tools}
         if len(self._tools) < len(tools):
             raise BadValue("tool names", [tool.name for tool in tools], "all different")
+        self._belongings = Belongings()
         self._chars = output_chars
         self._seconds = seconds
 
@@ -52,8 +55,17 @@ class ToolExecutor:
         """Names of the tools that replaying recorded results cannot restore."""
         return tuple(tool.name for tool in self._tools.values() if tool.stateful)
 
+    @property
+    def computing(self) -> frozenset[str]:
+        """Names of the tools whose results follow from their arguments alone."""
+        return frozenset(tool.name for tool in self._tools.values() if tool.computes)
+
     def execute(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
         return [self._run(call) for call in calls]
+
+    def close(self) -> None:
+        """End what the episode's tools hold. Idempotent; a later call opens it anew."""
+        self._belongings.close()
 
     def check(self, call: ToolCall) -> ToolResult | None:
         """The error that a malformed call gets in every world, or None if it is well-formed. Runs no tool.
@@ -84,9 +96,16 @@ class ToolExecutor:
     def _run(self, call: ToolCall) -> ToolResult:
         tool = self._tools.get(call.name)
         if call.problem or tool is None or tool.direct is None or tool.hidden:
-            return self.check(call) or self._slow(self._tools[call.name], call.arguments)
+            problem = self.check(call)
+            if problem is not None:
+                return problem
+            tool = self._tools[call.name]
         arguments = call.arguments if type(call.arguments) is dict else dict(call.arguments)
         try:
+            if tool.episodic:
+                arguments = {**arguments, **{n: self._belongings.get(m) for n, m in tool.episodic.items()}}
+            if tool.direct is None:
+                return self._slow(tool, arguments)
             output = tool.direct(arguments)
             return ToolResult(self.cap(output if type(output) is str else to_text(output)))
         except ToolException as error:
@@ -97,16 +116,9 @@ class ToolExecutor:
             raise _fault(tool, error) from error
 
     def _slow(self, tool: PreparedTool, arguments: Mapping[str, Any]) -> ToolResult:
-        try:
-            output = _within(self._seconds, lambda: tool.invoke(arguments))
-            failed = isinstance(output, ToolMessage) and output.status == "error"
-            return ToolResult(self.cap(to_text(output)), is_error=failed)
-        except ToolException as error:
-            return self._error(str(error))
-        except ValidationError as error:
-            return self._refuse(tool, arguments, error)
-        except Exception as error:
-            raise _fault(tool, error) from error
+        output = _within(self._seconds, lambda: tool.invoke(arguments))
+        failed = isinstance(output, ToolMessage) and output.status == "error"
+        return ToolResult(self.cap(to_text(output)), is_error=failed)
 
     def _refuse(self, tool: PreparedTool, arguments: Mapping[str, Any], error: ValidationError) -> ToolResult:
         """An error for the policy if its arguments are the cause; a fault if the tool's own code failed to validate."""

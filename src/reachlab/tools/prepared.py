@@ -25,6 +25,8 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel
 
 from reachlab import Json
+from reachlab.caching import ByIdentity
+from reachlab.tools.episodic import PerEpisode
 
 Direct = Callable[[dict[str, Any]], Any]
 
@@ -51,11 +53,15 @@ class PreparedTool:
     """The OpenAI form, as chat templates take it; shared, never to be changed."""
     hidden: frozenset[str]
     """Arguments that only the harness may fill; a policy that writes them is refused."""
+    episodic: Mapping[str, PerEpisode]
+    """Those of the hidden arguments that the executor opens once an episode."""
     direct: Direct | None
-    """The fast path, or None. Takes raw arguments; raises ``ValidationError`` before the function runs
-    on arguments that do not fit."""
+    """The fast path, or None. Takes raw arguments, the episodic ones among them; raises ``ValidationError`` before
+    the function runs on arguments that do not fit."""
     stateful: bool
-    """Declared by ``metadata={"stateful": True}``: cannot be restored by replaying its results."""
+    """Has episodic arguments, or says ``metadata={"stateful": True}``: cannot be restored by replaying its results."""
+    computes: bool
+    """Says ``metadata={"computes": True}``: its results follow from its arguments, not from facts of the task."""
 
     def problem(self, arguments: Mapping[str, Any]) -> str:
         """Why the arguments do not fit, or the empty string. Runs nothing of the tool's."""
@@ -90,35 +96,24 @@ class PreparedTool:
         return f"{self.name}: {'; '.join(problems[:3])}" if problems else ""
 
 
-class _Identity:
-    """A tool as a dictionary key: pydantic models do not hash."""
-
-    def __init__(self, tool: BaseTool) -> None:
-        self.tool = tool
-
-    def __hash__(self) -> int:
-        return id(self.tool)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Identity) and other.tool is self.tool
-
-
 def prepare(tool: BaseTool) -> PreparedTool:
     """The tool made ready; cached by identity, so that an episode pays nothing for a tool already seen."""
-    return _prepare(_Identity(tool))
+    return _prepare(ByIdentity(tool))
 
 
 @lru_cache(maxsize=1024)
-def _prepare(key: _Identity) -> PreparedTool:
-    tool = key.tool
-    schema = convert_to_openai_tool(tool)
+def _prepare(key: ByIdentity[BaseTool]) -> PreparedTool:
+    tool = key.held
+    said, episodic = tool.metadata or {}, _episodic(tool)
     return PreparedTool(
         tool=tool,
         name=tool.name,
-        schema=schema,
+        schema=convert_to_openai_tool(tool),
         hidden=_hidden(tool),
+        episodic=episodic,
         direct=_direct(tool),
-        stateful=bool((tool.metadata or {}).get("stateful")),
+        stateful=bool(episodic or said.get("stateful")),
+        computes=bool(said.get("computes")),
     )
 
 
@@ -130,6 +125,14 @@ def _hidden(tool: BaseTool) -> frozenset[str]:
     return frozenset(declared.model_fields) - frozenset(shown.model_fields)
 
 
+def _episodic(tool: BaseTool) -> dict[str, PerEpisode]:
+    declared = tool.args_schema
+    if not _is_model(declared):
+        return {}
+    marked = {name: field.metadata for name, field in declared.model_fields.items()}
+    return {name: m for name, metadata in marked.items() for m in metadata if isinstance(m, PerEpisode)}
+
+
 def _is_model(schema: object) -> TypeGuard[type[BaseModel]]:
     return isinstance(schema, type) and issubclass(schema, BaseModel)
 
@@ -138,7 +141,9 @@ def _direct(tool: BaseTool) -> Direct | None:
     """The direct caller, if nothing that ``invoke`` adds could show in the result."""
     if type(tool) not in (StructuredTool, Tool) or tool.response_format != "content":
         return None
-    if tool.callbacks or tool.verbose or tool.handle_tool_error or tool.handle_validation_error or _hidden(tool):
+    if tool.callbacks or tool.verbose or tool.handle_tool_error or tool.handle_validation_error:
+        return None
+    if _hidden(tool) - _episodic(tool).keys():
         return None
     function: Callable[..., Any] | None = tool.func  # type: ignore[attr-defined]
     if function is None or inspect.iscoroutinefunction(function):

@@ -24,8 +24,8 @@ from reachlab.studies.tiny import documents, tokenizer
 class Recipe:
     """Every number of the training run."""
 
-    steps: int = 1300
-    batch: int = 128
+    steps: int = 1500
+    batch: int = 144
     """Documents a step."""
     micro_batches: int = 4
     learning_rate: float = 4e-3

@@ -6,10 +6,14 @@ to characters and bytes, so every text survives a round trip. Reserved tokens le
 
 from __future__ import annotations
 
+import json
+import re
+
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from reachlab.envs.lexicon import SYLLABLES
+from reachlab.envs.program import KINDS
 
 PAD, END = "<|pad|>", "<|end|>"
 SPECIAL = (PAD, END, "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>", "<|tools|>")
@@ -21,7 +25,26 @@ LEXICON = (
     "search", 'search", "arguments": {"query": "', "What is ", "'s code? Length: ", "'s friend",
     "'s code", ". Reply with the code only.", "'s code is ", "'s friend is ", "No results.", "Error: ",
 )  # fmt: skip
+NUMBER = r"\d{1,2}"
+"""Digits never share a piece with anything else."""
 ASCII = tuple(c for c in map(chr, range(32, 127)) if c not in DIGITS)
+
+
+
+def literals(template: str) -> list[str]:
+    """The pieces of a format string that are the same in every instance; none holds a digit."""
+    return [piece for piece in re.split(rf"\{{\w+\}}|{NUMBER}", template) if piece]
+
+
+def in_json(text: str) -> str:
+    """*text* as it stands between the quotes of a JSON string."""
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+PROGRAM = (
+    "python", 'python", "arguments": {"code": "', "The program prints ", ".\n",
+    *(piece for kind in KINDS.values() for text in (kind.question, in_json(kind.program)) for piece in literals(text)),
+)  # fmt: skip
 
 TEMPLATE = (
     "{%- if tools %}<|tools|>{% for tool in tools %}{{ tool.function.name }}{% if not loop.last %} {% endif %}"
@@ -34,11 +57,11 @@ TEMPLATE = (
 def build() -> PreTrainedTokenizerFast:
     """The tokenizer, from nothing but the lists above."""
     byte_pieces = tuple(f"<0x{i:02X}>" for i in range(256))
-    words = (*SPECIAL, *RESERVED, *DIGITS, *PAIRS, *SYLLABLES, *CALL, *LEXICON)
+    words = (*SPECIAL, *RESERVED, *DIGITS, *PAIRS, *SYLLABLES, *CALL, *LEXICON, *PROGRAM)
     pieces = dict.fromkeys((*words, "\n", *ASCII, *byte_pieces))
     model = models.Unigram([(piece, -1.0) for piece in pieces], unk_id=0, byte_fallback=True)
     tokenizer = Tokenizer(model)
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"\d{1,2}"), behavior="isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(NUMBER), behavior="isolated")
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
     tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in (*SPECIAL, *RESERVED)])
     return PreTrainedTokenizerFast(
