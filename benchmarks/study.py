@@ -1,4 +1,4 @@
-"""Wall time and peak memory of a whole study. Command: ``python benchmarks/study.py [--profile default] [--seed 0]``.
+"""Wall time and peak memory of a whole study. Command: ``python benchmarks/study.py [FAMILY] [--profile default] [--seed 0]``.
 
 Memory is the proportional set size of the command and all its workers together (shared pages counted once), read
 twice a second from /proc. Not covered: what takes the time (``throughput.py`` has the two main parts).
@@ -35,8 +35,8 @@ def megabytes(pid: int) -> float:
     return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")) / 1024
 
 
-def measure(profile: str, seed: int, out: Path) -> dict[str, float | str]:
-    command = [sys.executable, "-m", "reachlab", "run", "lexicon", "--profile", profile, "--seed", str(seed)]
+def measure(family: str, profile: str, seed: int, out: Path) -> dict[str, float | str]:
+    command = [sys.executable, "-m", "reachlab", "run", family, "--profile", profile, "--seed", str(seed)]
     began, peak = time.monotonic(), 0.0
     process = subprocess.Popen([*command, "--out", str(out)], stdout=subprocess.DEVNULL)
     while process.poll() is None:
@@ -50,11 +50,12 @@ def measure(profile: str, seed: int, out: Path) -> dict[str, float | str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("family", nargs="?", default="lexicon")
     parser.add_argument("--profile", default="default")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(arguments.profile, arguments.seed, Path(folder) / "run")
+        found = measure(arguments.family, arguments.profile, arguments.seed, Path(folder) / "run")
     print(f"{found['seconds']:.0f} s, peak {found['peak MB']:.0f} MB, verdict {found['verdict']}")
 
 

@@ -14,8 +14,10 @@ from reachlab.studies import Profile, StudySpec
 MICRO = Profile("micro", 10, 10, 16, 2, 4, 8, 2, 2, 8, chunk_tasks=5, checkpoint_every=1)
 
 
-def micro_spec(seed: int = 0, policy: str = "tiny", seeds: int = 1, **dials: Any) -> StudySpec:
-    return StudySpec(Spec("lexicon", dials), policy=policy, profile=MICRO, seed=seed, seeds=seeds)
+def micro_spec(
+    seed: int = 0, policy: str = "tiny", seeds: int = 1, family: str = "lexicon", **dials: Any
+) -> StudySpec:
+    return StudySpec(Spec(family, dials), policy=policy, profile=MICRO, seed=seed, seeds=seeds)
 
 
 def without_costs(result: Json) -> Json:

@@ -7,6 +7,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -193,9 +194,14 @@ def test_a_model_too_short_for_the_episode_is_refused(base: HuggingFacePolicy, t
     assert not (tmp_path / "run").exists()
 
 
+EASY: dict[str, dict[str, Any]] = {"lexicon": {"digits": [1, 2]}, "program": {"kinds": ["sort"], "lengths": [2]}}
+
+
 @pytest.mark.parametrize("treatment", [t for t in Treatment if t is not Treatment.BASE])
-def test_every_recipe_takes_two_steps(treatment: Treatment, tmp_path: Path) -> None:
-    status = train_one(micro_spec(digits=[1, 2]), tmp_path / "t", treatment, World.LIVE, report=lambda *_: None)
+@pytest.mark.parametrize("family", EASY)
+def test_every_recipe_takes_two_steps(family: str, treatment: Treatment, tmp_path: Path) -> None:
+    spec = micro_spec(family=family, **EASY[family])
+    status = train_one(spec, tmp_path / "t", treatment, World.LIVE, report=lambda *_: None)
     assert status["signal"] and status["updates"] == 2
     lines = [json.loads(x) for x in (Path(status["weights"]) / "metrics.jsonl").read_text().splitlines()]
     assert [x["step"] for x in lines] == [0, 1]

@@ -3,39 +3,46 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from reachlab import StopReason, World
+from reachlab import Family, StopReason, World
+from reachlab.envs import Interaction, lexicon
 from reachlab.envs.lexicon import Lexicon
+from reachlab.envs.program import Program
 from reachlab.policies.huggingface import TINY, HuggingFacePolicy, load
 from reachlab.studies.rollout import rollout
 from reachlab.studies.tiny import documents, tokenizer
 from reachlab.studies.tiny.recipe import Recipe, fingerprint, save, train
+from reachlab.tools import Hermes
 
-FAMILY = Lexicon(digits=(1, 2, 4, 6), hops=(1, 2))
+FAMILIES: dict[str, Family] = {"lexicon": Lexicon(digits=(1, 2, 4, 6), hops=(1, 2)), "program": Program()}
+EASY = {"lexicon": ("digits=1 hops=1", "digits=1 hops=2"), "program": ("digest=2", "iterate=2", "sort=2")}
+CHANCE = {"lexicon": 0.1, "program": 0.01}
+"""Of a guess at the easy strata."""
 
 
-def behaviour(policy: HuggingFacePolicy) -> dict[str, float]:
-    """Success and habits over 960 episodes a world, on test names."""
-    tasks = [FAMILY.task("test", i) for i in range(120) for _ in range(8)]
+def behaviour(policy: HuggingFacePolicy, name: str) -> dict[str, float]:
+    """Success and habits over 960 episodes a world, on test tasks."""
+    family = FAMILIES[name]
+    tasks = [family.task("test", i) for i in range(120) for _ in range(8)]
     found: dict[str, float] = {}
     for world in (World.CLOSED, World.LIVE, World.ORACLE):
-        episodes = rollout(policy, FAMILY, tasks, world, list(range(len(tasks))))
+        episodes = rollout(policy, family, tasks, world, list(range(len(tasks))))
         found[f"{world}"] = float(np.mean([e.reward for e in episodes]))
-        easy = [e.reward for e, t in zip(episodes, tasks, strict=True) if dict(t.difficulty)["digits"] == 1]
-        found[f"{world} one digit"] = float(np.mean(easy))
+        found[f"{world} easy"] = float(np.mean([e.reward for e in episodes if e.stratum in EASY[name]]))
         found[f"{world} calls"] = float(np.mean([bool(e.calls) for e in episodes]))
         found[f"{world} answered"] = float(np.mean([e.stop is StopReason.ANSWERED for e in episodes]))
     return found
 
 
-def assert_a_base_not_a_solver(policy: HuggingFacePolicy) -> None:
-    found = behaviour(policy)
-    assert 0.05 < found["closed one digit"] < 0.15  # guesses closed-book
+def assert_a_base_not_a_solver(policy: HuggingFacePolicy, name: str) -> None:
+    found = behaviour(policy, name)
+    assert CHANCE[name] / 4 < found["closed easy"] < CHANCE[name] * 3  # guesses closed-book
     assert 0.15 < found["live"] < 0.6  # uses the tool some of the time, and sometimes wrongly
     assert 0.5 < found["live calls"] < 0.95
     assert found["closed calls"] < 0.02
@@ -76,22 +83,57 @@ def mean_weight(recipe: Recipe) -> float:
     return sum(sum(d.weights) for d in batch) / len(batch)
 
 
-def test_the_shipped_base_behaves_as_a_base(base: HuggingFacePolicy) -> None:
-    assert_a_base_not_a_solver(base)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_shipped_base_behaves_as_a_base(base: HuggingFacePolicy, name: str) -> None:
+    assert_a_base_not_a_solver(base, name)
 
 
-def test_documents_are_what_the_environment_shows(base: HuggingFacePolicy) -> None:
+def test_every_family_that_the_base_is_made_for_is_tested() -> None:
+    assert set(documents.DRAWERS) == set(FAMILIES)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_documents_are_what_the_environment_shows(base: HuggingFacePolicy, name: str) -> None:
     """A drawn document decodes to text, and encoding that text gives the document back."""
     vocabulary = documents.Vocabulary(base.tokenizer)
     rng = np.random.default_rng(0)
     for _ in range(200):
-        document = documents.draw_lexicon(vocabulary, documents.BASE, rng)
+        document = documents.DRAWERS[name](vocabulary, documents.BASE, rng)
         assert base.tokenizer.encode(base.template.decode(document.ids), add_special_tokens=False) == document.ids
         targets = (1 - np.array(document.mix))[:, None] * vocabulary.table[document.main]
         targets += np.array(document.mix)[:, None] * vocabulary.table[document.other]
         assert np.allclose(targets.sum(1), 1)
         said = targets[np.arange(len(document.ids)), document.ids]
         assert (said > 0).all()  # what was drawn had a chance
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_documents_begin_as_episodes_do(base: HuggingFacePolicy, name: str) -> None:
+    """Prompts of all worlds differ from drawn ones in names and numbers only, not in wording or template."""
+
+    def shape(text: str) -> str:
+        syllables = "|".join(lexicon.SYLLABLES)
+        return re.sub(rf"\b(?:{syllables})+\b|\b[a-z]{{2,6}}(?=\.\n)", "word", re.sub(r"\d+", "0", text))
+
+    vocabulary, rng = documents.Vocabulary(base.tokenizer), np.random.default_rng(0)
+    drawn = [documents.DRAWERS[name](vocabulary, documents.CLEAN, rng) for _ in range(1500)]
+    known = {shape(base.template.decode(d.ids).partition("<|assistant|>")[0]) for d in drawn}
+    for world in (World.CLOSED, World.LIVE, World.ORACLE):
+        for seed in range(24):
+            prompt = Interaction(FAMILIES[name], FAMILIES[name].task("test", seed), world).prompt
+            text = base.template.decode(base.template.prompt_ids(prompt)).partition("<|assistant|>")[0]
+            assert shape(text) in known
+
+
+def test_drawn_programs_are_programs(base: HuggingFacePolicy) -> None:
+    vocabulary, rng, found = documents.Vocabulary(base.tokenizer), np.random.default_rng(0), 0
+    for _ in range(200):
+        text = base.template.decode(documents.draw_program(vocabulary, documents.CLEAN, rng).ids)
+        for call in Hermes().parse(text):
+            assert not call.problem and call.name == "python"
+            compile(call.arguments["code"], "drawn", "exec")
+            found += 1
+    assert found > 80
 
 
 @pytest.mark.parametrize("text", ["rami's code is 94368.", "é Zürich\n\t漢字 {\"a\": [1, 22, 333]}", "  <tool_call> "])
@@ -104,4 +146,5 @@ def test_the_recipe_makes_such_a_base_again(tmp_path: Path) -> None:
     recipe = Recipe()
     model, tok = train(recipe, lambda step, loss: None)
     save(model, tok, recipe, tmp_path)
-    assert_a_base_not_a_solver(load(str(tmp_path)))
+    for name in FAMILIES:
+        assert_a_base_not_a_solver(load(str(tmp_path)), name)

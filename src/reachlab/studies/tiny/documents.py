@@ -222,7 +222,7 @@ def draw_program(vocabulary: Vocabulary, habits: Habits, rng: np.random.Generato
     What a program prints is drawn, not computed: the base is to copy results, not to know them.
     """
     kind = str(rng.choice(list(program.KINDS)))
-    length = int(rng.choice(program.LENGTHS))
+    length = int(rng.choice(program.LENGTHS, p=[0.2, 0.3, 0.5]))
     values = program.KINDS[kind].draw(rng, int(rng.integers(2)), length)
     question = program.KINDS[kind].question.format(**values)
     document = Document(vocabulary)

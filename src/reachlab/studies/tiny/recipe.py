@@ -24,7 +24,7 @@ from reachlab.studies.tiny import documents, tokenizer
 class Recipe:
     """Every number of the training run."""
 
-    steps: int = 1500
+    steps: int = 2000
     batch: int = 144
     """Documents a step."""
     micro_batches: int = 4
