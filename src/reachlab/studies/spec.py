@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from reachlab import Arm, Family, Json, Split, Task, Thresholds, Treatment, World
+from reachlab import NO_INFORMATION_WORLDS, Arm, Family, Json, Split, Task, Thresholds, Treatment, World
 from reachlab.errors import BadValue, CorruptRun, UnknownName
 from reachlab.policies.config import LearnerConfig
 from reachlab.registry import Spec
@@ -42,8 +42,8 @@ class Profile:
     fit_batch: int
     """Transcripts per update of sft, rft and distil."""
     base_repeats: int = 1
-    """How often the base's episodes in silent, imagined and shuffled are drawn where the family has no policy-free
-    bound on p0: that the base cannot reach a task there then rests on how often it was not seen to."""
+    """How often the base's episodes in the no-information worlds are drawn where the family has no policy-free bound
+    on p0: that the base cannot reach a task there then rests on how often it was not seen to."""
     chunk_tasks: int = 32
     """Tasks of one unit of work."""
     checkpoint_every: int = 10
@@ -135,9 +135,7 @@ def default_arms() -> list[Arm]:
     return [*test, *(replace(arm, split="train") for arm in seen)]
 
 
-NEEDS_A_BOUND = frozenset(
-    Arm(Treatment.BASE, None, world) for world in (World.SILENT, World.IMAGINED, World.SHUFFLED)
-)
+NEEDS_A_BOUND = frozenset(Arm(Treatment.BASE, None, world) for world in NO_INFORMATION_WORLDS)
 """Arms whose success is sampled to be found low: the rarer it is, the more episodes that takes."""
 
 
