@@ -53,10 +53,12 @@ def test_exact_success_is_the_sum_over_all_short_sequences(name: str, request: p
 
 
 def test_answers_longer_than_the_budget_do_not_count(base: HuggingFacePolicy) -> None:
-    full = base.exact_success([PROMPT], [["482"]], 8)[0]
-    short = base.exact_success([PROMPT], [["482"]], 3)[0]
+    torch.manual_seed(0)
+    policy = base.with_model(type(base.model)(base.model.config).eval(), "untrained")  # no way of saying it is rare
+    full = policy.exact_success([PROMPT], [["482"]], 8)[0]
+    short = policy.exact_success([PROMPT], [["482"]], 3)[0]
     assert 0 < short < full  # two tokens and the end fit into three
-    assert base.exact_success([PROMPT], [["482"]], 2)[0] == 0
+    assert policy.exact_success([PROMPT], [["482"]], 2)[0] == 0
 
 
 def test_every_length_has_chance_success(base: HuggingFacePolicy) -> None:
