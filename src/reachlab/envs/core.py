@@ -52,8 +52,12 @@ class Interaction:
         call_format: CallFormat | None = None,
         *,
         clock: Callable[[], float] = monotonic,
+        effects: Effects | None = None,
     ) -> None:
-        """*budget* is the live one, by default the family's; worlds without tools use its ``closed()``."""
+        """*budget* is the live one, by default the family's; worlds without tools use its ``closed()``.
+
+        *effects* stand in for the world's own tools, the verifier and the clock (a replay).
+        """
         self.task, self.world = task, World(world)
         budget = budget or family.budget
         self.budget = _checked(budget if self.world.offers_tools else budget.closed())
@@ -71,7 +75,7 @@ class Interaction:
         self._imagined: list[ToolResult] = []
         self._turns = self._tokens = self._answered = self._verifier_calls = 0
         self._last = Step()
-        self._effects: Effects = Real(task, runs, self.budget.seconds, clock)
+        self._effects = effects or Real(task, runs, self.budget.seconds, clock)
 
     @property
     def messages(self) -> tuple[Message, ...]:

@@ -1,16 +1,18 @@
 """What an interaction touches outside itself: tools, the verifier, the clock.
 
-``Real`` does it; ``Recorded`` answers from the log of an earlier episode, so that a restored one runs nothing again.
+``Real`` does it; ``Recorded`` answers from the log of an earlier episode, so that a restored one runs nothing again;
+``Replayed`` takes an earlier episode's tool results and lets everything else happen anew.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from reachlab import Executor, Json, Step, StopReason, Task, ToolCall, ToolResult
+from reachlab import Executor, Json, Message, Step, StopReason, Task, ToolCall, ToolResult
 from reachlab.errors import ToolFault
 
 
@@ -69,6 +71,44 @@ class Recorded:
     def _raise_fault(self) -> None:
         if self._step.stop is StopReason.FAULT:
             raise ToolFault(self._step.detail)
+
+
+Edit = Callable[[int, Sequence[ToolCall], Sequence[ToolResult]], Sequence[ToolResult]]
+"""(which answered turn, its calls, what they returned) to what they return instead."""
+
+
+class Replayed:
+    """Tools answer turn by turn what they answered in an earlier episode, or what *edit* makes of it. The verifier
+    scores anew. A turn the earlier episode did not have, or with another number of calls, is a fault."""
+
+    def __init__(self, task: Task, messages: Sequence[Message], edit: Edit | None = None) -> None:
+        self._scorer = Real(task, None, math.inf, lambda: 0.0)
+        self._turns, self._edit, self._place = results_by_turn(messages), edit, 0
+
+    def run(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
+        place, self._place = self._place, self._place + 1
+        recorded = self._turns[place] if place < len(self._turns) else ()
+        if len(recorded) != len(calls):
+            raise ToolFault(f"the record has {len(recorded)} results for the {len(calls)} calls of turn {place + 1}")
+        return list(self._edit(place, calls, recorded) if self._edit else recorded)
+
+    def verify(self, text: str) -> float:
+        return self._scorer.verify(text)
+
+    def late(self) -> str:
+        return ""
+
+
+def results_by_turn(messages: Sequence[Message]) -> list[list[ToolResult]]:
+    """The tool results of each turn that had some. Whether one was an error is not kept in messages: ``is_error`` is
+    False throughout."""
+    turns: list[list[ToolResult]] = []
+    for before, message in zip(messages, messages[1:], strict=False):
+        if message.role == "tool":
+            if before.role != "tool":
+                turns.append([])
+            turns[-1].append(ToolResult(message.content))
+    return turns
 
 
 clock = time.monotonic

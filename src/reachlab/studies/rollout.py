@@ -41,9 +41,15 @@ def rollout(
     imaginer: Imaginer | None = None,
 ) -> list[Episode]:
     """One episode per (task, seed), in order. The imagined world needs an *imaginer*, the base policy."""
-    if world is World.IMAGINED and imaginer is None:
+    return drive(policy, [Interaction(family, task, world, budget) for task in tasks], seeds, imaginer)
+
+
+def drive(
+    policy: Policy, interactions: Sequence[Interaction], seeds: Sequence[int], imaginer: Imaginer | None = None
+) -> list[Episode]:
+    """Every interaction from its beginning to its end, side by side, each with its seed; their episodes, in order."""
+    if imaginer is None and any(i.world is World.IMAGINED for i in interactions):
         raise BadValue("imaginer", None, "the base policy, which writes the observations of the imagined world")
-    interactions = [Interaction(family, task, world, budget) for task in tasks]
     session = policy.session()
     handles = session.start([i.prompt for i in interactions], list(seeds))
     now = time.monotonic()
