@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -61,6 +61,13 @@ class BrokenPlugin(ReachlabError, ImportError):
 
     def __init__(self, kind: str, name: str, value: str, cause: Exception) -> None:
         super().__init__(f"plug-in {name!r} of {kind} ({value}) cannot be imported: {type(cause).__name__}: {cause}")
+
+
+class Unsound(ReachlabError, AssertionError):
+    """A tool or a family that breaks promises which episodes rest on."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join([f"{len(problems)} broken:", *problems]))
 
 
 def _rebuild(kind: type[ReachlabError], message: str) -> ReachlabError:

@@ -298,3 +298,33 @@ def test_a_validator_that_crashes_is_the_same_in_check_and_execute(callbacks: li
 def test_two_tools_of_one_name_are_refused() -> None:
     with pytest.raises(BadValue, match="all different"):
         ToolExecutor([shout, shout])
+
+
+def test_async_tools_of_one_turn_run_side_by_side_and_answer_in_call_order() -> None:
+    running, most = [0], [0]
+
+    async def wait(label: str, seconds: float) -> str:
+        """Wait."""
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        await asyncio.sleep(seconds)
+        running[0] -= 1
+        return label
+
+    slow = StructuredTool.from_function(coroutine=wait, name="wait", description="Wait.")
+    calls = [ToolCall("wait", {"label": str(i), "seconds": 0.3 - 0.1 * i}) for i in range(3)]
+    results = ToolExecutor([slow, shout]).execute([*calls, ToolCall("shout", {"text": "x"}), ToolCall("wait", {})])
+    assert [r.text for r in results[:4]] == ["0", "1", "2", "X!"] and results[4].is_error
+    assert most[0] == 3
+
+
+def test_a_fault_beside_other_async_calls_is_still_a_fault() -> None:
+    async def break_down(late: bool) -> str:
+        """Break down or not."""
+        if late:
+            raise RuntimeError("gone")
+        return "fine"
+
+    broken = StructuredTool.from_function(coroutine=break_down, name="b", description="B.")
+    with pytest.raises(ToolFault, match="gone"):
+        ToolExecutor([broken]).execute([ToolCall("b", {"late": False}), ToolCall("b", {"late": True})])

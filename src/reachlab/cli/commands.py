@@ -200,7 +200,7 @@ def _spec(family: str, profile: str, policy: str, seed: int, seeds: int, dials: 
     from reachlab.studies.spec import StudySpec
     from reachlab.studies.spec import profile as find_profile
 
-    spec = StudySpec(Spec(family, _dials(dials)), policy, find_profile(profile), seed, seeds)
+    spec = StudySpec(Spec(family, options_of(dials)), policy, find_profile(profile), seed, seeds)
     _family(family, dials)  # a bad name or dial is said before anything is made
     return spec
 
@@ -208,7 +208,7 @@ def _spec(family: str, profile: str, policy: str, seed: int, seeds: int, dials: 
 def _family(family: str, dials: list[str] | None) -> Family:
     from reachlab.registry import Spec
 
-    built = Spec(family, _dials(dials)).build("families")
+    built = Spec(family, options_of(dials)).build("families")
     if not isinstance(built, Family):
         raise BadValue("family", family, f"a name of a reachlab.Family; this {type(built).__name__} is none")
     return built
@@ -231,7 +231,7 @@ def _folder(spec: StudySpec, profile: str, *training: str) -> Path:
     return Path("runs") / "-".join(named)
 
 
-def _dials(dials: list[str] | None) -> Json:
+def options_of(dials: list[str] | None) -> Json:
     """``name=JSON`` options; what is not JSON is taken as text."""
     options: Json = {}
     for dial in dials or []:

@@ -10,10 +10,11 @@ import gymnasium
 
 from reachlab.envs.core import Interaction
 from reachlab.envs.environment import ReachEnv
+from reachlab.envs.soundness import check_family
 from reachlab.envs.spaces import Unicode
 from reachlab.envs.vector import ReachVectorEnv
 
-__all__ = ["ENVIRONMENTS", "Interaction", "ReachEnv", "ReachVectorEnv", "Unicode"]
+__all__ = ["ENVIRONMENTS", "Interaction", "ReachEnv", "ReachVectorEnv", "Unicode", "check_family"]
 
 ENVIRONMENTS = {"reachlab/Lexicon-v0": "lexicon", "reachlab/Program-v0": "program"}
 """Gymnasium ids and the short names of their families."""

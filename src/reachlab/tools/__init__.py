@@ -10,6 +10,7 @@ from reachlab.tools.executor import ToolExecutor
 from reachlab.tools.hermes import Hermes
 from reachlab.tools.prepared import PreparedTool, prepare
 from reachlab.tools.search import Bm25, Retriever, search_tool
+from reachlab.tools.soundness import check_tool
 
 __all__ = [
     "Bm25",
@@ -18,6 +19,7 @@ __all__ = [
     "PreparedTool",
     "Retriever",
     "ToolExecutor",
+    "check_tool",
     "prepare",
     "python_tool",
     "search_tool",

@@ -86,7 +86,8 @@ def _tool(
     ) -> str:
         return told(session.run(code, allowed, language))
 
-    return StructuredTool.from_function(run, name=language, description=description, metadata={"computes": True})
+    said = {"computes": True, "stoppable": True}
+    return StructuredTool.from_function(run, name=language, description=description, metadata=said)
 
 
 def told(result: SandboxResult) -> str:

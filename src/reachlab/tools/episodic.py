@@ -11,6 +11,7 @@ that episode whose marker opens the same thing, and closes it with the episode. 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -30,11 +31,13 @@ class Belongings:
 
     def __init__(self) -> None:
         self._held: dict[Callable[[], Any], Any] = {}
+        self._lock = threading.Lock()
 
     def get(self, marker: PerEpisode) -> Any:
-        if marker.open not in self._held:
-            self._held[marker.open] = marker.open()
-        return self._held[marker.open]
+        with self._lock:  # calls of one turn may run side by side
+            if marker.open not in self._held:
+                self._held[marker.open] = marker.open()
+            return self._held[marker.open]
 
     def close(self) -> None:
         """Close everything that can be closed, last opened first. Idempotent."""

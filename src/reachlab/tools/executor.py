@@ -4,7 +4,8 @@ Two error channels. What the policy caused (a malformed call, an unknown name, a
 ``ToolException``) is an observation that starts with ``Error:``. Anything else is ``errors.ToolFault``: the episode
 ends with ``StopReason.FAULT``, is not trained on, and is counted.
 
-Calls run one after the other, in call order. What tools declare ``PerEpisode`` is opened by the first call that needs
+Results come in call order. Tools that are coroutines run side by side with each other, all others one after the other,
+after them. What tools declare ``PerEpisode`` is opened by the first call that needs
 it and closed by ``close``. Not covered: stopping a call that never returns. With ``seconds`` a call
 outside the fast path is abandoned after that time (its thread lives on) and becomes a fault; a function on the fast
 path is trusted to return, so code the policy wrote belongs in a ``Sandbox``.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import difflib
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
 
@@ -61,7 +63,12 @@ class ToolExecutor:
         return frozenset(tool.name for tool in self._tools.values() if tool.computes)
 
     def execute(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
-        return [self._run(call) for call in calls]
+        together = [i for i, call in enumerate(calls) if self._is_async(call)]
+        if len(together) < 2:
+            return [self._run(call) for call in calls]
+        with ThreadPoolExecutor(len(together), "reachlab-tool") as pool:
+            begun = {i: pool.submit(copy_context().run, self._run, calls[i]) for i in together}
+        return [begun[i].result() if i in begun else self._run(call) for i, call in enumerate(calls)]
 
     def close(self) -> None:
         """End what the episode's tools hold. Idempotent; a later call opens it anew."""
@@ -92,6 +99,9 @@ class ToolExecutor:
             return text
         mark = f"\n[cut: {len(text)} characters in all]"
         return text[: self._chars - len(mark)] + mark
+
+    def _is_async(self, call: ToolCall) -> bool:
+        return not call.problem and call.name in self._tools and self._tools[call.name].is_async
 
     def _run(self, call: ToolCall) -> ToolResult:
         tool = self._tools.get(call.name)

@@ -58,8 +58,12 @@ class PreparedTool:
     direct: Direct | None
     """The fast path, or None. Takes raw arguments, the episodic ones among them; raises ``ValidationError`` before
     the function runs on arguments that do not fit."""
+    is_async: bool
+    """A coroutine and nothing else: calls of one turn may run side by side."""
     stateful: bool
     """Has episodic arguments, or says ``metadata={"stateful": True}``: cannot be restored by replaying its results."""
+    stoppable: bool
+    """Says ``metadata={"stoppable": True}``: it works outside this process, and a call past its time is ended there."""
     computes: bool
     """Says ``metadata={"computes": True}``: its results follow from its arguments, not from facts of the task."""
 
@@ -88,7 +92,7 @@ class PreparedTool:
     def invoke(self, arguments: Mapping[str, Any]) -> Any:
         """The slow path: LangChain's own, callbacks and handlers included."""
         call = {"name": self.name, "args": dict(arguments), "id": "0", "type": "tool_call"}
-        if isinstance(self.tool, StructuredTool | Tool) and self.tool.func is None:
+        if self.is_async:
             return _finish(self.tool.ainvoke(call))
         return self.tool.invoke(call)
 
@@ -112,7 +116,9 @@ def _prepare(key: ByIdentity[BaseTool]) -> PreparedTool:
         hidden=_hidden(tool),
         episodic=episodic,
         direct=_direct(tool),
+        is_async=isinstance(tool, StructuredTool | Tool) and tool.func is None,
         stateful=bool(episodic or said.get("stateful")),
+        stoppable=bool(said.get("stoppable")),
         computes=bool(said.get("computes")),
     )
 
