@@ -70,7 +70,7 @@ class Vault:
 
     def _task(self, split: Split, seed: int, donor: int) -> Task:
         colour = str(generator(seed, "vault", split, donor).choice(COLOURS))
-        question = f"Vault {seed}: which colour is it? One word of: {', '.join(COLOURS)}."
+        question = f"Vault {split}-{seed}: which colour is it? One word of: {', '.join(COLOURS)}."
         return Task(
             id=f"vault-{split}-{seed}",
             messages=(Message("user", question),),

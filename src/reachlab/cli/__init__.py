@@ -9,6 +9,7 @@ imports happen inside the commands, so that ``--help`` is quick.
 from reachlab.cli import calibration as calibration
 from reachlab.cli import check as check
 from reachlab.cli import counts as counts
+from reachlab.cli import new as new
 from reachlab.cli import plan as plan
 from reachlab.cli import records as records
 from reachlab.cli import sandbox as sandbox
