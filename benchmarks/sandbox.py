@@ -1,10 +1,10 @@
 """Milliseconds a call of the jail, next to starting a plain ``python -I -S``; runs per second; what many runs leak.
 
-Command: ``python benchmarks/sandbox.py [--calls 100] [--json] [--check] [--leak 10000]``. The rows take turns within
-one run, so that whatever else the machine does falls on all of them; medians, 10th and 90th percentiles, and the ratio
-of the medians to plain python's. ``--check`` exits with 1 where the promise is broken: the pool no slower than plain
-python, cold within 1.5 times. ``--leak N`` makes N runs instead and counts processes, descriptors, mounts, work
-folders and memory before and after.
+Command: ``python benchmarks/sandbox.py [--calls 100] [--json] [--check] [--leak 10000 [--docker]]``. The rows
+take turns within one run, so that whatever else the machine does falls on all of them; medians, 10th and 90th
+percentiles, and the ratio of the medians to plain python's. ``--check`` exits with 1 where the promise is broken: the
+pool no slower than plain python, cold within 1.5 times. ``--leak N`` makes N runs instead (in containers: ``--docker``)
+and counts processes, descriptors, mounts, work folders, control groups, containers and memory before and after.
 
 cold: a child forked and jailed when the call comes; pool: one that was ready; session: a call in a living interpreter;
 numpy: a matrix product with numpy preimported. Not covered: starting the zygote but once (``start``), Docker.
@@ -21,11 +21,13 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
 from reachlab import SandboxLimits, SandboxResult
-from reachlab.sandbox.jail import Jail
+from reachlab.sandbox.docker import Docker, engine, owners
+from reachlab.sandbox.jail import Jail, groups
 from reachlab.sandbox.jail.engine import default_python
 from reachlab.sandbox.jail.inside import usage
 
@@ -100,20 +102,32 @@ def summary(calls: int) -> dict[str, object]:
 
 def state() -> dict[str, int]:
     """What a leak would add to, of this process and of the machine."""
-    folders = [p for place in ("/dev/shm", "/tmp") for p in Path(place).glob(f"reachlab-jail-{os.getpid()}-*")]
+    folders = [p for place in ("/dev/shm", "/tmp") for p in Path(place).glob(f"reachlab-jail-*-*-*-{os.getpid()}-*")]
+    places = {folder for parents in groups._parents() for folder in parents.folders.values()}
     statuses = Path("/proc/self/status").read_text().splitlines()
     return {
         "processes": len(usage.children(os.getpid())),
         "descriptors": len(os.listdir("/proc/self/fd")),
         "mounts": Path("/proc/self/mounts").read_text().count("\n"),
         "folders": len(folders),
+        "groups": sum(len(list(place.glob(f"reachlab-group-*-{os.getpid()}-*"))) for place in places),
+        "containers": containers(),
         "resident_kb": next(int(line.split()[1]) for line in statuses if line.startswith("VmRSS")),
     }
 
 
-def leak(runs: int) -> dict[str, object]:
+def containers() -> int:
+    """Of this process, if it uses any."""
+    if "docker" not in sys.modules:
+        return 0
+    with closing(engine.connect()) as client:
+        wanted = [f"{name}={value}" for name, value in owners.labels().items()]
+        return len(client.api.containers(all=True, filters={"label": wanted}))
+
+
+def leak(runs: int, docker: bool) -> dict[str, object]:
     """Half of the runs leave files and a daemon behind, the rest is one session in ten."""
-    jail = Jail(pool=WORKERS)
+    jail = Docker(pool=WORKERS) if docker else Jail(pool=WORKERS)
 
     def one(number: int) -> None:
         if number % 2:
@@ -143,8 +157,10 @@ def leak(runs: int) -> dict[str, object]:
     jail.close()
     closed = settled()
     grown = {name: after[name] - before[name] for name in before}
-    leaked = [name for name in grown if grown[name] > (5000 if name == "resident_kb" else 0)]
-    leaked += [name for name in ("processes", "folders") if closed[name]]
+    # Groups are made when no other is empty: a few more than there are runs at once, however many came before.
+    allowed = {"resident_kb": 5000, "groups": 6 * WORKERS}
+    leaked = [name for name in grown if grown[name] > allowed.get(name, 0)]
+    leaked += [name for name in ("processes", "folders", "groups", "containers") if closed[name]]
     return {"tier": jail.tier, "runs": runs, "runs_per_second": rate, "before": before, "after": after,
             "closed": closed, "broken": leaked}  # fmt: skip
 
@@ -166,10 +182,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=100)
     parser.add_argument("--leak", type=int, default=0, metavar="N")
+    parser.add_argument("--docker", action="store_true", help="with --leak")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    found = leak(options.leak) if options.leak else summary(options.calls)
+    found = leak(options.leak, options.docker) if options.leak else summary(options.calls)
     if options.json:
         print(json.dumps(found))
     else:

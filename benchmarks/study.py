@@ -1,4 +1,4 @@
-"""Wall time and peak memory of a whole study. Command: ``python benchmarks/study.py [FAMILY] [--profile NAME] [--seed N]``.
+"""Wall time and peak memory of a study. Command: ``python benchmarks/study.py [FAMILY] [--profile NAME] [--seed N]``.
 
 Memory is the proportional set size of the command and all its workers together (shared pages counted once), read
 twice a second from /proc. Not covered: what takes the time (``throughput.py`` has the two main parts).

@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy
 import pytest
 from typer.testing import CliRunner
 
@@ -26,10 +29,14 @@ from reachlab.sandbox.conformance.host import Host
 from reachlab.sandbox.conformance.judges import harms
 from reachlab.sandbox.conformance.play import control_of
 from reachlab.sandbox.conformance.prelude import render
-from reachlab.sandbox.conformance.survivors import marked
+from reachlab.sandbox.conformance.survivors import marked, sweep
 from reachlab.sandbox.conformance.syscalls import numbers
+from reachlab.sandbox.jail.engine import default_python
 from reachlab.sandbox.unconfined import Unconfined
+from tests.sandbox.table import NEVER_HERE, conforms_to_the_table
 
+NAME = f"python{sys.version_info.major}.{sys.version_info.minor}"
+KNOWN = (sys.executable, f"/usr/bin/{NAME}")
 BY_NAME = {f"{attack.category}/{attack.name}": attack for attack in ALL}
 QUICK = [
     "files/read", "files/read-shell", "files/append", "files/create", "files/inherited-descriptor",
@@ -39,11 +46,6 @@ QUICK = [
     "state/session-variable", "protocol/forged-result", "protocol/two-results", "protocol/binary-output",
     "protocol/reads-ahead", "tampering/frames", "tampering/reward",
 ]  # fmt: skip
-NEVER_HERE = {"kernel/x32-calls", "network/crypto", "kernel/kexec", "kernel/module", "kernel/ports", "network/audit",
-              "network/vsock", "network/multipath-tcp", "kernel/perf-event", "kernel/userfaultfd", "kernel/io-uring",
-              "network/tcp-out", "network/tcp6", "resources/raise-limits", "resources/descriptors",
-              "kernel/32-bit-calls"}  # fmt: skip
-"""Attacks that some kernels cannot make even as root: what they need is not built in."""
 
 
 class Half:
@@ -184,6 +186,58 @@ def test_what_the_attacks_leave_is_removed(monkeypatch: pytest.MonkeyPatch) -> N
     assert not folder.exists() and "REACHLAB_CANARY" not in os.environ
 
 
+KILLED = """
+import time
+from reachlab.sandbox.conformance.host import Host
+from reachlab.sandbox.unconfined import Unconfined
+with Host() as host:
+    sandbox = Unconfined(allow_unsafe=True)
+    print(host.folder, *host._spare.values(), sandbox._folder, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_check_left_is_removed_by_the_next() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(reachlab.__file__).parents[1])}
+    with subprocess.Popen([sys.executable, "-c", KILLED], env=environment, stdout=subprocess.PIPE) as check_:
+        assert check_.stdout is not None
+        left = [Path(os.fsdecode(word)) for word in check_.stdout.readline().split()]
+        assert len(left) >= 2 and all(path.exists() for path in left)
+        check_.kill()
+    assert all(path.exists() for path in left)
+    with Host():
+        assert not any(path.exists() for path in left)
+
+
+HOPS = """
+import os, signal, time
+open("/proc/self/comm", "w").write({mark!r})
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+end = time.monotonic() + 20
+while time.monotonic() < end:
+    if os.fork():
+        os._exit(0)
+    time.sleep(0.01)
+"""
+
+
+def test_a_process_that_hops_is_seen_by_a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    mark, late, listdir = f"rl{os.urandom(5).hex()}", [0.05] * 6, os.listdir
+
+    def slow(path: str) -> list[str]:
+        names = listdir(path)
+        time.sleep(late.pop() if late else 0)  # by then the one that was there has hopped on
+        return names
+
+    monkeypatch.setattr("reachlab.sandbox.conformance.survivors.os.listdir", slow)
+    subprocess.run([sys.executable, "-c", HOPS.format(mark=mark)], check=True)
+    try:
+        assert marked(mark)
+    finally:
+        sweep(mark)
+    assert not marked(mark)
+
+
 def test_the_normal_programs_find_a_poor_backend() -> None:
     found = check(lambda: Unconfined(allow_unsafe=True), [])
     dead = {canary.name for canary in found.canaries if not canary.ok}
@@ -290,7 +344,7 @@ os.environ["HOME"] = sys.argv[3]
 from reachlab.sandbox.conformance import check
 from reachlab.sandbox.jail import Jail
 found = check(lambda: Jail(tiers=(tier,)))
-print(json.dumps([found.ok, found.tier, found.user, found.complaints()]))
+print(json.dumps(found.to_json()))
 """
 
 
@@ -300,25 +354,54 @@ print(json.dumps([found.ok, found.tier, found.user, found.complaints()]))
 def test_the_jail_conforms_as_root_and_as_a_plain_user(user: int, tier: str) -> None:
     if os.geteuid() != 0 and user != 0:
         pytest.skip("only root can become another user")
-    python, path = _python_of(65534 if tier == "B" and os.geteuid() == 0 else user)  # B drops root before it reads it
+    reader = 65534 if tier == "B" and os.geteuid() == 0 else user  # B drops root before it reads the interpreter
     with tempfile.TemporaryDirectory() as home:
         os.chmod(home, 0o777)
+        python, path = python_of(reader, Path(home))
         done = subprocess.run(
             [python, "-c", CHECK, str(user), tier, home], capture_output=True, text=True, cwd="/",
             env={"PYTHONPATH": path, "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
         )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    ok, name, effective, complaints = json.loads(done.stdout)
-    assert ok, "\n".join(complaints)
-    assert name == f"jail-{tier}" and effective == (user or os.geteuid())
+    conforms_to_the_table(json.loads(done.stdout), f"jail-{tier}", user or os.geteuid())
 
 
-def _python_of(user: int) -> tuple[str, str]:
-    """An interpreter that every user may start, and the path on which it finds what this one has."""
+def python_of(user: int, folder: Path, known: tuple[str, ...] = KNOWN) -> tuple[str, str]:
+    """An interpreter that a user may start, and the path on which it finds NumPy and this library; else a copy."""
     path = os.pathsep.join([str(Path(reachlab.__file__).parents[1]), *(p for p in sys.path if "site-packages" in p)])
-    for python in (sys.executable, f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"):
-        code = f"import os; {user} and os.setuid({user}); os.execv({python!r}, [{python!r}, '-c', 'import reachlab'])"
-        trial = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True)
-        if trial.returncode == 0:
+    for python in known:
+        if _starts(user, python, path):
             return python, path
-    pytest.skip(f"user {user} can read no interpreter of this version with NumPy")
+    copy, packages = _copied(folder)
+    assert _starts(user, copy, packages), f"user {user} can start no interpreter, not even a copy of this one"
+    return copy, packages
+
+
+def _starts(user: int, python: str, path: str) -> bool:
+    code = f"import os; {user} and os.setuid({user}); os.execv({python!r}, [{python!r}, '-c', 'import reachlab'])"
+    return subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True).returncode == 0
+
+
+def _copied(folder: Path) -> tuple[str, str]:
+    """This interpreter with its standard library, and what ``reachlab`` imports, where everybody may read."""
+    library, packages = Path(os.__file__).parent, folder / "packages"
+    ignored = shutil.ignore_patterns("site-packages", "dist-packages", "test", "__pycache__")
+    shutil.copytree(library, folder / "lib" / NAME, ignore=ignored)
+    for shared in library.parent.glob("libpython*"):
+        shutil.copy2(shared, folder / "lib")
+    (folder / "bin").mkdir()
+    shutil.copy2(os.path.realpath(default_python()), folder / "bin" / NAME)
+    for module in (reachlab, numpy):
+        source = Path(module.__file__ or "").parent
+        shutil.copytree(source, packages / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+        if (libraries := source.with_name(f"{source.name}.libs")).is_dir():
+            shutil.copytree(libraries, packages / libraries.name)
+    return str(folder / "bin" / NAME), str(packages)
+
+
+@pytest.mark.services
+def test_a_copy_of_the_interpreter_serves_who_cannot_read_this_one() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        python, path = python_of(0, Path(folder), known=())
+        assert python.startswith(folder) and path.startswith(folder)

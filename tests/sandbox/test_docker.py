@@ -20,7 +20,9 @@ import pytest
 
 from reachlab import SandboxLimits
 from reachlab.errors import BadValue, ToolFault, UnknownName
+from reachlab.sandbox.conformance import check
 from reachlab.sandbox.docker import Docker, options, owners, recipe, sweep
+from tests.sandbox.table import conforms_to_the_table
 
 pytestmark = pytest.mark.services
 
@@ -162,6 +164,12 @@ def test_the_limit_that_ended_a_run_is_named(sandbox: Docker, limit: str, code: 
     assert sandbox.run("print(1)", limits).stdout == b"1\n"
 
 
+def test_what_was_printed_before_a_limit_is_there(sandbox: Docker) -> None:
+    code = "import time\nfor n in range(3): print('line', n)\ntime.sleep(30)"
+    result = sandbox.run(code, SandboxLimits(wall_seconds=0.5))
+    assert (result.limit, result.stdout) == ("wall", b"line 0\nline 1\nline 2\n")
+
+
 def test_nobody_inside_can_signal_or_read_the_worker(sandbox: Docker) -> None:
     code = """
 import os
@@ -194,10 +202,11 @@ def test_many_runs_leak_nothing(client: Any) -> None:
             return len(os.listdir("/proc/self/fd")), inside, processes, len(containers(client))
 
         sandbox.run("", LIMITS)
+        assert wait_for(lambda: held()[2] == 2, 2)  # the worker, and the child that waits for the next run
         before = held()
         for number in range(300):
             assert sandbox.run(f"print({number})", LIMITS).stdout == b"%d\n" % number
-        assert wait_for(lambda: held() == before, 2)
+        assert wait_for(lambda: held() == before, 2), (before, held())
     assert wait_for(lambda: container not in containers(client), 2)
 
 
@@ -324,5 +333,4 @@ def test_gvisor_runs_it_too(client: Any) -> None:
 
 
 def test_it_conforms(client: Any) -> None:
-    conformance = pytest.importorskip("reachlab.sandbox.conformance")
-    conformance.conforms(Docker)
+    conforms_to_the_table(check(Docker).to_json(), "docker-runc", os.geteuid())

@@ -12,7 +12,8 @@ import pytest
 
 from reachlab import SandboxLimits
 from reachlab.errors import ToolFault
-from reachlab.sandbox.docker import options, payload, request
+from reachlab.sandbox import request
+from reachlab.sandbox.docker import options, payload
 from reachlab.sandbox.docker.container import Container
 from reachlab.sandbox.docker.stream import Attached
 from reachlab.sandbox.jail.inside.protocol import ONCE, Report

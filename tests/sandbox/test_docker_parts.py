@@ -17,9 +17,11 @@ import pytest
 
 from reachlab import SandboxLimits, registry
 from reachlab.errors import BadValue, MissingExtra, ToolFault
-from reachlab.sandbox.docker import options, owners, payload, request, sandbox, shelf
+from reachlab.sandbox import request
+from reachlab.sandbox.docker import options, owners, payload, sandbox, shelf
 from reachlab.sandbox.docker.inside import counters, work
 from reachlab.sandbox.jail.inside import seccomp
+from reachlab.sandbox.jail.inside.owners import is_alive, owner
 from reachlab.sandbox.jail.inside.protocol import ONCE
 
 SHAPE = options.Shape(memory_bytes=64 << 20, processes=8, files=100, written_bytes=10_000)
@@ -126,13 +128,13 @@ def test_memory_in_use_leaves_out_what_was_written(tmp_path: Path, name: str, an
 
 def test_owners_are_known_by_number_and_start() -> None:
     mine = owners.labels()[owners.OWNER]
-    assert owners.is_alive(mine)
+    assert is_alive(mine)
     number, _, start = mine.partition(":")
-    assert not owners.is_alive(f"{number}:{int(start) + 1}")
-    assert not owners.is_alive("") and not owners.is_alive("0:")
+    assert not is_alive(f"{number}:{int(start) + 1}")
+    assert not is_alive("") and not is_alive("0:")
     with subprocess.Popen(["true"]) as child:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # dead, and waiting for its parent
-        assert not owners.is_alive(owners._name(child.pid))
+        assert not is_alive(owner(child.pid))
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,16 @@ print("done")
     assert (result.stdout, result.limit) == (b"done\n", ""), result
 
 
+def test_what_was_printed_before_a_limit_is_there(jail: Jail) -> None:
+    code = "import time\nfor n in range(3): print('line', n)\ntime.sleep(30)"
+    result = jail.run(code, SandboxLimits(wall_seconds=0.5))
+    assert (result.limit, result.stdout) == ("wall", b"line 0\nline 1\nline 2\n")
+    session = jail.session()
+    result = session.run(code, SandboxLimits(wall_seconds=0.5))
+    assert (result.limit, result.stdout) == ("wall", b"line 0\nline 1\nline 2\n")
+    session.close()
+
+
 @pytest.mark.parametrize("stream", [1, 2])
 def test_output_is_kept_up_to_the_cap_and_drained_beyond(jail: Jail, stream: int) -> None:
     code = f"import os\nfor _ in range(200): os.write({stream}, b'x' * 65536)"
@@ -232,8 +242,7 @@ print(dict(os.environ), tried(lambda: open({str(secret)!r}).read()), tried(socke
     assert jail.run(code, QUICK).stdout == b"{} refused refused refused refused True\n"
 
 
-def test_a_run_inherits_three_descriptors(jail: Jail) -> None:
-    code = """
+OPEN = """
 import os
 def is_open(number):
     try: os.fstat(number)
@@ -241,7 +250,24 @@ def is_open(number):
     return True
 print([number for number in range(1024) if is_open(number)])
 """
-    assert jail.run(code, QUICK).stdout == b"[0, 1, 2]\n"
+
+
+def test_a_run_inherits_three_descriptors(jail: Jail) -> None:
+    assert jail.run(OPEN, QUICK).stdout == b"[0, 1, 2]\n"
+
+
+@pytest.mark.parametrize("tier", ["A", "B"])
+def test_it_inherits_no_more_from_a_library_with_many_open_files(tier: str) -> None:
+    held = [os.open("/dev/null", os.O_RDONLY) for _ in range(400)]
+    try:
+        made = Jail(tiers=(tier,), python=python_for(tier), pool=0)
+    except ToolFault as fault:
+        pytest.skip(f"this machine does not have this tier: {fault}")
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+    assert made.run(OPEN, QUICK).stdout == b"[0, 1, 2]\n"
+    made.close()
 
 
 def test_the_system_calls_that_open_doors_are_refused(jail: Jail) -> None:

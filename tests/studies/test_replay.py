@@ -132,3 +132,15 @@ def test_a_record_that_does_not_fit_is_a_fault(base: HuggingFacePolicy) -> None:
     assert new.stop is StopReason.FAULT and "record" in new.detail
     with pytest.raises(BadValue, match="recorded task"):
         again(base, Lexicon(digits=(5,), name="other"), [replace(episode, task="other-0")])
+
+
+def test_a_run_is_repeated_from_its_own_record(finished: Path, tmp_path: Path) -> None:
+    invoke = CliRunner().invoke
+    same = invoke(app, ["repeat", str(finished), "--out", str(tmp_path / "again"), "--workers", "1"])
+    assert same.exit_code == 0 and "the same result" in same.output
+    result = json.loads((tmp_path / "again" / "result.json").read_text())
+    result["leak"] = None
+    (tmp_path / "again" / "result.json").write_text(json.dumps(result))
+    other = invoke(app, ["repeat", str(tmp_path / "again"), "--out", str(tmp_path / "third"), "--workers", "1"])
+    assert other.exit_code == 4 and "differs in leak" in other.output
+    assert invoke(app, ["repeat", str(tmp_path), "--out", str(tmp_path / "x")]).exit_code == 2

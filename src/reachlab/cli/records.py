@@ -1,4 +1,4 @@
-"""``replay`` and ``provenance``: what recorded episodes say when they are played again.
+"""``replay``, ``provenance`` and ``repeat``: what a record says when it is played again.
 
 Not covered: single episodes (``reachlab episode`` makes new ones).
 """
@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from reachlab.cli import console
-from reachlab.cli.commands import JsonOption, app
+from reachlab.cli.commands import JsonOption, ResumeOption, WorkersOption, app, command_line
 
 RunArgument = Annotated[Path, typer.Argument(help="Folder of a finished run.")]
 ArmOption = Annotated[str, typer.Option("--arm", help="One arm, as the report names it: rl·live.")]
@@ -75,6 +75,31 @@ def provenance(run: RunArgument, arm: ArmOption = "", as_json: JsonOption = Fals
             else:
                 low, high = estimate["ci"]
                 console.say(f"{name:9} {estimate['value']:.3g} [{low:.3g}, {high:.3g}]  {meaning}")
+
+
+@app.command()
+def repeat(
+    run: RunArgument,
+    out: Annotated[Path, typer.Option(help="Folder of the new run.")],
+    workers: WorkersOption = None,
+    resume: ResumeOption = False,
+) -> None:
+    """Make a run again from the spec in its own record, and compare the results.
+
+    Everything is sampled and learned anew. Exit code 4 if result.json differs
+    in more than costs, version and command line.
+
+    Example: reachlab repeat runs/demo --out runs/demo-again
+    """
+    with console.explained(f"Nothing is lost; go on with: reachlab {command_line(resume=True)}"):
+        with console.Bar("analysing and drawing") as bar:
+            from reachlab.studies.repeat import repeat as made_again
+
+            command = f"reachlab {command_line()}"
+            found = made_again(run, out, workers=workers, resume=resume, report=bar, command=command)
+        console.say(f"differs in {', '.join(found)}" if found else "the same result")
+    if found:
+        raise typer.Exit(console.BROKEN_PROMISE)
 
 
 MEANINGS = {

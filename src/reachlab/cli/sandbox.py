@@ -59,12 +59,19 @@ def check(backend: BackendOption = "jail", category: CategoryOption = None, as_j
             if name not in categories:
                 raise UnknownName("category", name, categories)
         attacks = [attack for attack in conformance.ALL if not category or attack.category in category]
+        built: list[Sandbox] = []
+
+        def build() -> Sandbox:
+            built.append(_backend(backend))
+            return built[0]
+
         with console.Bar("closing") as bar:
-            found = conformance.check(lambda: _backend(backend), attacks, bar)
+            found = conformance.check(build, attacks, bar)
+        cgroups = _cgroups(built[0])
         if as_json:
-            console.print_json({"backend": backend, **found.to_json()})
+            console.print_json({"backend": backend, "cgroups": cgroups, **found.to_json()})
         else:
-            _show(found)
+            _show(found, cgroups)
     if not found.ok:
         raise typer.Exit(console.BROKEN_PROMISE)
 
@@ -190,8 +197,10 @@ def _ending(result: SandboxResult) -> str:
     return f"{how}; {used}; isolated by {result.tier or 'an unnamed tier'}"
 
 
-def _show(found: Conformance) -> None:
+def _show(found: Conformance, cgroups: str) -> None:
     console.say(found.tier or "the backend does not say", label="tier:")
+    if cgroups:
+        console.say(cgroups, label="control groups:")
     for canary in found.canaries:
         if not canary.ok:
             console.say(f"{canary.name}: {canary.detail}", label="canary dead:", style="bold red")
@@ -229,14 +238,21 @@ def _state(name: str) -> Json:
         return {"tier": None, "works": False, "why": str(error)}
     right = result.stdout == b"42\n"
     passed_over = dict(getattr(sandbox, "reasons", {}))
-    return {"tier": result.tier, "works": right, "why": "" if right else _ending(result), "passed_over": passed_over}
+    return {"tier": result.tier, "works": right, "why": "" if right else _ending(result), "passed_over": passed_over,
+            "cgroups": _cgroups(sandbox)}  # fmt: skip
+
+
+def _cgroups(sandbox: Sandbox) -> str:
+    """Of a backend that may use them or not: whether it does, or why not."""
+    return str(getattr(sandbox, "cgroups", ""))
 
 
 def _said(state: Json) -> str:
     if not state["works"]:
         return f"not available: {state['why']}"
     rest = "; ".join(f"not {tier}: {why}" for tier, why in state["passed_over"].items())
-    return f"works, isolated by {state['tier']}" + (f" ({rest})" if rest else "")
+    cgroups = f"; control groups {state['cgroups']}" if state["cgroups"] else ""
+    return f"works, isolated by {state['tier']}{cgroups}" + (f" ({rest})" if rest else "")
 
 
 def _version(package: str) -> str | None:

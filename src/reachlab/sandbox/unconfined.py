@@ -24,6 +24,7 @@ from typing import IO
 
 from reachlab import Language, Limit, SandboxLimits, SandboxResult
 from reachlab.errors import BadValue
+from reachlab.sandbox.jail.inside import owners
 
 CAP_SECONDS = 2.0
 """What hangs is ended this long after three times the wall limit."""
@@ -63,7 +64,7 @@ class Unconfined:
     def __init__(self, allow_unsafe: bool = False, descriptors: Sequence[int] = ()) -> None:
         if allow_unsafe is not True:
             raise BadValue("allow_unsafe of Unconfined", allow_unsafe, "True; it isolates nothing, for controls only")
-        self._folder = Path(tempfile.mkdtemp(prefix="reachlab-unconfined-"))
+        self._folder = Path(tempfile.mkdtemp(prefix=owners.prefix("unconfined")))
         self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._descriptors = tuple(descriptors)
 

@@ -1,7 +1,7 @@
 """What the attacks aim at: secrets, files, listeners and a victim process that the harness really puts on the host.
 
 Everything is open to every user, so that it is the sandbox that keeps an attack out and not a file's permissions.
-``Host`` is a context manager; what it makes is gone afterwards.
+``Host`` is a context manager; what it makes is gone afterwards, or, where it was killed, before the next one starts.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from reachlab.sandbox.conformance.listeners import Listeners
 from reachlab.sandbox.conformance.survivors import survivors, sweep
 from reachlab.sandbox.conformance.syscalls import numbers
 from reachlab.sandbox.conformance.victim import Victim
+from reachlab.sandbox.jail.inside import owners
 
 VARIABLE = "REACHLAB_CANARY"
 ROLES = ("file", "home", "shm", "environment", "descriptor", "arguments", "neighbour", "heap", "held", "name")
@@ -40,7 +41,8 @@ class Host:
         self.descriptors: list[int] = []
 
     def __enter__(self) -> Host:
-        self.folder = Path(tempfile.mkdtemp(prefix="reachlab-host-"))
+        owners.sweep(str(Path.home()))  # of a check that was killed
+        self.folder = Path(tempfile.mkdtemp(prefix=owners.prefix("host")))
         self.folder.chmod(0o755)
         self._key = randomness.randbelow(2**31 - 2) + 1
         self._spare = self._write_spares()
@@ -142,7 +144,7 @@ class Host:
         """Secrets in the places that a backend is likely to share; those that cannot be written are left out."""
         found: dict[str, Path] = {}
         for role, folder in (("home", Path.home()), ("shm", Path("/dev/shm"))):
-            path = folder / f".reachlab-{randomness.token_hex(8)}"
+            path = folder / f".{owners.prefix('spare')}{randomness.token_hex(8)}"
             with suppress(OSError):
                 path.write_text(self.secrets[role])
                 path.chmod(0o644)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from reachlab import Json
 from reachlab.sandbox.conformance.syscalls import numbers
+from reachlab.sandbox.jail import groups
 
 _LANDLOCK = 444
 _TRY = """
@@ -58,15 +59,9 @@ def facts() -> Json:
 
 
 def _cgroups() -> str:
-    """Whether this process could make a group with limits of its own."""
-    try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
-    except OSError as error:
-        return error.strerror or "none"
-    own = next((line[3:] for line in lines if line.startswith("0::")), None)
-    if own is None:
-        return "version 1 only"
-    folder = Path("/sys/fs/cgroup") / own.lstrip("/")
-    if not (folder / "cgroup.procs").exists():
-        return "version 2 is not mounted at /sys/fs/cgroup"
-    return "ok" if os.access(folder, os.W_OK) else "not writable"
+    """Whether this process can make a group with limits of its own."""
+    found, why = groups.made()
+    if found is None:
+        return why
+    found.remove()
+    return f"ok, version {found.version}"

@@ -102,10 +102,13 @@ def _run_steps(sandbox: Sandbox, attack: Attack, host: Host) -> tuple[tuple[Sand
             longest = max(longest, time.monotonic() - start)
             if step.closes:
                 sessions.pop(step.session).close()
-    finally:
+    except BaseException:
         for session in sessions.values():
             with suppress(Exception):  # the first error is the one to tell
                 session.close()
+        raise
+    for session in sessions.values():
+        session.close()
     return tuple(results), longest
 
 

@@ -10,19 +10,31 @@ from pathlib import Path
 
 GRACE_SECONDS = 1.0
 """The kernel may take a moment to tear a namespace down."""
+_MOST_ROUNDS = 100
+"""Of looking for new processes, on a machine that never stops making some."""
 
 
 def marked(mark: str) -> list[int]:
-    """Processes with *mark* in name, arguments or environment; the dead that wait for their parent do not count."""
-    needle = mark.encode()
-    newest_first = sorted((int(name) for name in os.listdir("/proc") if name.isdigit()), reverse=True)
-    return [pid for pid in newest_first if _has(pid, needle)]
+    """Processes with *mark* in name, arguments or environment; the dead that wait for their parent do not count.
+
+    Looked for until nothing new turns up: what was gone before it could be read has handed over to a child, if to
+    anybody, and that child's number is new. However slow the machine, a process that hops is not missed.
+    """
+    needle, found = mark.encode(), list[int]()
+    seen: set[int] = set()
+    for _ in range(_MOST_ROUNDS):
+        new = {int(name) for name in os.listdir("/proc") if name.isdigit()} - seen
+        if not new:
+            break
+        found += [pid for pid in sorted(new, reverse=True) if _has(pid, needle)]
+        seen |= new
+    return found
 
 
 def survivors(mark: str, grace: float = GRACE_SECONDS) -> list[int]:
     """Those of ``marked`` that are still there after *grace* seconds."""
     end = time.monotonic() + grace
-    while found := marked(mark) or marked(mark):  # looked for twice: a process that hops is easily missed
+    while found := marked(mark):
         if time.monotonic() > end:
             break
         time.sleep(0.02)

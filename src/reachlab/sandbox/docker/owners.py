@@ -3,6 +3,7 @@
     python -c 'from reachlab.sandbox.docker import sweep; print(sweep())'
 
 A container goes by itself when the process that started it does; the sweep is for an engine that missed that.
+How owners are named and known to be dead: ``jail.inside.owners``.
 Not covered: containers of other machines or process-id namespaces on the same engine, whose owners cannot be seen.
 """
 
@@ -13,19 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from reachlab.sandbox.docker.engine import connect, faults, missing, sdk
+from reachlab.sandbox.jail.inside.owners import is_alive, owner
 
 KIND, PLACE, OWNER = "reachlab.sandbox", "reachlab.place", "reachlab.owner"
 
 
 def labels() -> dict[str, str]:
     """Of a container that this process starts."""
-    return {KIND: "1", PLACE: _place(), OWNER: _name(os.getpid())}
-
-
-def is_alive(owner: str) -> bool:
-    """Whether the process that a label names still runs: the same number may be another's by now."""
-    number, _, start = owner.partition(":")
-    return number.isdigit() and start != "" and _name(int(number)) == owner
+    return {KIND: "1", PLACE: _place(), OWNER: owner(os.getpid())}
 
 
 def sweep(client: Any = None) -> int:
@@ -57,12 +53,3 @@ def _place() -> str:
     """This run of this machine, as this process sees process ids."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return f"{boot}:{os.readlink('/proc/self/ns/pid')}"
-
-
-def _name(pid: int) -> str:
-    """Number and start time; only the number where there is no such process."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return f"{pid}:"
-    return f"{pid}:{fields[19]}" if fields[0] not in "ZX" else f"{pid}:"

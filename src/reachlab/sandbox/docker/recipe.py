@@ -22,6 +22,7 @@ from reachlab import __version__
 from reachlab.errors import BadValue, ToolFault, UnknownName
 from reachlab.sandbox.docker import rootfs
 from reachlab.sandbox.docker.engine import connect, faults, sdk
+from reachlab.sandbox.jail.inside import owners
 
 DEFAULT = "reachlab-sandbox"
 LABEL = "reachlab.image"
@@ -64,7 +65,7 @@ def build(client: Any) -> None:
 
 def _write_context(file: Any) -> None:
     """A Dockerfile and the root file system, as the engine takes them."""
-    with tempfile.TemporaryDirectory(prefix="reachlab-image-") as folder, tempfile.TemporaryFile() as packed:
+    with tempfile.TemporaryDirectory(prefix=owners.prefix("image")) as folder, tempfile.TemporaryFile() as packed:
         rootfs.fill(Path(folder))
         with tarfile.open(fileobj=packed, mode="w") as tar:
             for name in sorted(os.listdir(folder)):

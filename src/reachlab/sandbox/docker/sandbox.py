@@ -11,7 +11,8 @@ from typing import Any
 
 from reachlab import Language, SandboxLimits, SandboxResult
 from reachlab.errors import BadValue, ToolFault
-from reachlab.sandbox.docker import recipe, request
+from reachlab.sandbox import request
+from reachlab.sandbox.docker import recipe
 from reachlab.sandbox.docker.container import Container
 from reachlab.sandbox.docker.engine import connect, faults
 from reachlab.sandbox.docker.options import Shape

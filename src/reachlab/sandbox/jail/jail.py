@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import struct
 import sys
 import threading
 import weakref
 from collections.abc import Sequence
 
-from reachlab import Language, Limit, SandboxLimits, SandboxResult
+from reachlab import Language, SandboxLimits, SandboxResult
 from reachlab.errors import BadValue, ToolFault
+from reachlab.sandbox import request
 from reachlab.sandbox.jail import tiers
 from reachlab.sandbox.jail.engine import Engine, Worker, default_python
-from reachlab.sandbox.jail.inside.protocol import ONCE, PYTHON, SESSION, SHELL, Job, Limits
-
-_MOST = 2**50
-_LANGUAGES: dict[str, int] = {"python": PYTHON, "shell": SHELL}
+from reachlab.sandbox.jail.inside import owners
+from reachlab.sandbox.jail.inside.protocol import ONCE, SESSION, Job
 
 
 class Jail:
@@ -46,6 +44,8 @@ class Jail:
         self._closed = False
         self.reasons: dict[str, str] = {}
         """Why the tiers before this one were passed over."""
+        self.cgroups = ""
+        """Whether control groups cap each run's memory in total and its processes, or why not."""
         with self._lock:
             self._start()
 
@@ -55,7 +55,7 @@ class Jail:
         return tiers.NAMES[self._tiers[0]]
 
     def run(self, code: str, limits: SandboxLimits, language: Language = "python") -> SandboxResult:
-        job = _job(ONCE, code, limits, language)
+        job = request.job(ONCE, code, limits, language)
         engine, worker = self._take()
         try:
             return self._attempt(engine, worker, job)
@@ -72,7 +72,8 @@ class Jail:
 
     def _start(self) -> Engine:
         preimport, pool, python = self._setting
-        engine, reasons = tiers.choose(self._tiers, preimport, pool, python)
+        owners.sweep()
+        engine, reasons, self.cgroups = tiers.choose(self._tiers, preimport, pool, python)
         self.reasons |= reasons
         self._tiers = (engine.tier,)  # what was good enough once is what a later start must reach
         self._engine = engine
@@ -95,7 +96,8 @@ class Jail:
                 return engine, engine.take()
             except ToolFault:
                 self._drop()
-                raise
+            engine = self._start()  # what died before it was asked has run nothing of this job
+            return engine, engine.take()
 
     def _give_back(self, engine: Engine, worker: Worker) -> None:
         with self._lock:
@@ -109,18 +111,9 @@ class Jail:
                 problem = engine.problem()
                 if not engine.alive() and self._engine is engine:
                     self._drop()
+            owners.sweep()  # the folder of that supervisor
             raise ToolFault(f"the jail's supervisor is gone: {problem or error}") from error
-        limit: Limit = report.limit  # type: ignore[assignment]
-        return SandboxResult(
-            stdout=report.stdout,
-            stderr=report.stderr,
-            exit_code=report.exit_code,
-            wall_seconds=report.wall_seconds,
-            cpu_seconds=report.cpu_seconds,
-            peak_bytes=report.peak_bytes,
-            limit=limit,
-            tier=tiers.NAMES[engine.tier],
-        )
+        return request.result(report, tiers.NAMES[engine.tier])
 
 
 class JailSession:
@@ -131,7 +124,7 @@ class JailSession:
         self._held: tuple[Engine, Worker] | None = None
 
     def run(self, code: str, limits: SandboxLimits, language: Language = "python") -> SandboxResult:
-        job = _job(SESSION, code, limits, language)
+        job = request.job(SESSION, code, limits, language)
         with self._lock:
             if self._closed:
                 raise ToolFault("this session is closed")
@@ -156,29 +149,3 @@ class JailSession:
 
     def __del__(self) -> None:
         self.close()
-
-
-def _job(mode: int, code: str, limits: SandboxLimits, language: Language) -> Job:
-    if language not in _LANGUAGES:
-        raise BadValue("language", language, ", ".join(_LANGUAGES))
-    job = Job(
-        mode,
-        _LANGUAGES[language],
-        Limits(
-            float(limits.wall_seconds),
-            float(limits.cpu_seconds),
-            limits.memory_bytes,
-            limits.processes,
-            limits.files,
-            limits.written_bytes,
-            limits.output_bytes,
-        ),
-        code.encode("utf-8", "surrogatepass"),
-    )
-    if not all(0 <= value < _MOST for value in job.limits) or not limits.wall_seconds * limits.cpu_seconds > 0:
-        raise BadValue("limits", limits, "numbers from 0 to 2**50, times above 0")
-    try:
-        job.pack()
-    except (struct.error, OverflowError) as error:
-        raise BadValue("limits", limits, "whole, non-negative numbers") from error
-    return job

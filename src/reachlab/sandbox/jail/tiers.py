@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from reachlab.errors import ReachlabError, ToolFault
+from reachlab.sandbox.jail import groups
 from reachlab.sandbox.jail.engine import Engine
+from reachlab.sandbox.jail.inside import owners
 from reachlab.sandbox.jail.inside.protocol import ONCE, PYTHON, Job, Limits
 
 ISOLATING = ("A", "B")
@@ -42,28 +45,53 @@ print("alive")
 """
 
 
-def choose(tiers: Sequence[str], preimport: Sequence[str], size: int, python: str) -> tuple[Engine, dict[str, str]]:
-    """The first tier whose canary comes back, and why the ones before it did not."""
+class Choice(NamedTuple):
+    """What a jail runs on, why the tiers before it were passed over, and whether control groups cap its runs."""
+
+    engine: Engine
+    reasons: dict[str, str]
+    cgroups: str
+
+
+def choose(tiers: Sequence[str], preimport: Sequence[str], size: int, python: str) -> Choice:
+    """The first tier whose canary comes back: jail-A with control groups before jail-A without them."""
     reasons: dict[str, str] = {}
     for tier in tiers:
-        engine = None
-        try:
-            engine = Engine(tier, preimport, size, python)
-            problem = "" if tier == UNSAFE else canary(engine)
-        except ReachlabError as error:
-            problem = str(error)
-        if engine is not None and not problem:
-            return engine, reasons
-        reasons[tier] = problem
+        found, why = groups.made() if tier == "A" else (None, f"{NAMES[tier]} uses none")
+        if found is not None:
+            version = found.version
+            engine, why = _start(tier, preimport, size, python, found)
+            if engine is not None:
+                return Choice(engine, reasons, f"in force, version {version}")
+        engine, reasons[tier] = _start(tier, preimport, size, python, None)
         if engine is not None:
-            engine.close()
+            del reasons[tier]
+            return Choice(engine, reasons, f"not in force: {why}")
     told = "; ".join(f"{NAMES[tier]}: {reason}" for tier, reason in reasons.items())
     raise ToolFault(f"policy-written code cannot be isolated here ({told}); allow_unsafe=True runs it unprotected")
 
 
+def _start(
+    tier: str, preimport: Sequence[str], size: int, python: str, found: groups.Groups | None
+) -> tuple[Engine | None, str]:
+    """An engine whose canary came back, or what was wrong."""
+    try:
+        engine = Engine(tier, preimport, size, python, found)
+    except ReachlabError as error:
+        return None, str(error)
+    try:
+        problem = "" if tier == UNSAFE else canary(engine)
+    except ReachlabError as error:
+        problem = str(error)
+    if not problem:
+        return engine, ""
+    engine.close()
+    return None, problem
+
+
 def canary(engine: Engine) -> str:
     """What is wrong with the isolation, or empty."""
-    with tempfile.NamedTemporaryFile("w+", prefix="reachlab-canary-") as marker:
+    with tempfile.NamedTemporaryFile("w+", prefix=owners.prefix("canary")) as marker:
         marker.write("seen")
         marker.flush()
         os.chmod(marker.name, 0o644)

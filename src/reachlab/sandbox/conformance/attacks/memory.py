@@ -4,6 +4,13 @@ from reachlab.sandbox.conformance.attacks.making import maker
 
 _memory = maker("memory", raw=True)
 
+_WRITE = """
+for _ in range(300):
+    os.write(file, b"x" * (1 << 20))
+time.sleep(.3)
+through("300 MB")
+"""
+
 ATTACKS = (
     _memory("allocate", "takes 320 MB, of 128", """
 import time
@@ -99,18 +106,10 @@ import time
 file, error = syscall("memfd_create", b"x", 0)
 if file < 0:
     raise SystemExit(errno.errorcode.get(error))
-for _ in range(300):
-    os.write(file, b"x" * (1 << 20))
-time.sleep(.3)
-through("300 MB")
-"""),
+""" + _WRITE),
     _memory("shm-folder", "300 MB in /dev/shm", """
 import time
 file = os.open("/dev/shm/@mark@", os.O_RDWR | os.O_CREAT)
 os.unlink("/dev/shm/@mark@")
-for _ in range(300):
-    os.write(file, b"x" * (1 << 20))
-time.sleep(.3)
-through("300 MB")
-""", needs="/dev/shm"),
+""" + _WRITE, needs="/dev/shm"),
 )  # fmt: skip

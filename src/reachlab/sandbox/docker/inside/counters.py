@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reachlab.sandbox.jail.inside import usage
+
 ROOT = "/sys/fs/cgroup"
 _KILLED = (("memory.events", "oom_kill"), ("memory/memory.oom_control", "oom_kill"))
 _REFUSED = (("pids.events", "max"), ("pids/pids.events", "max"))
@@ -39,8 +41,7 @@ def _count(root: str, places: Sequence[tuple[str, str]]) -> int:
 
 def _read(path: str) -> dict[str, int]:
     try:
-        with open(path, encoding="ascii") as file:
-            lines = [line.split() for line in file]
+        with open(path, "rb") as file:
+            return usage.counts(file.read())
     except OSError:
         return {}
-    return {words[0]: int(words[1]) for words in lines if len(words) == 2}

@@ -8,11 +8,10 @@ from __future__ import annotations
 import math
 import os
 import resource
-import signal
-from contextlib import suppress
 
 from reachlab.sandbox.docker.inside import counters, work
 from reachlab.sandbox.jail.inside import usage
+from reachlab.sandbox.jail.inside.grounds import kill_until_none, lower, signal_to
 from reachlab.sandbox.jail.inside.protocol import ONCE, Job, Limits
 from reachlab.sandbox.jail.inside.syscalls import install_filter
 
@@ -36,17 +35,13 @@ class Contained:
         return usage.everyone_but(os.getpid())
 
     def kill(self, keep: int) -> None:
-        """At once, or, where one is kept, by stopping all until no new one turns up."""
         if not keep:
-            _signal(-1, signal.SIGKILL)
+            signal_to(-1)  # all but the sender
             return
-        seen: set[int] = set()
-        while new := [pid for pid in self.pids() if pid not in seen and pid != keep]:
-            for pid in new:
-                _signal(pid, signal.SIGSTOP)
-            seen.update(new)
-        for pid in seen:
-            _signal(pid, signal.SIGKILL)
+        kill_until_none(self.pids, keep)
+
+    def end(self) -> None:
+        self.kill(0)
 
     def overrun(self, limits: Limits) -> str:
         killed, refused = self._before
@@ -66,26 +61,11 @@ class Contained:
         return usage.exact_memory(pids) if found is None else max(0, found - self._own)
 
     def enter(self) -> None:
-        pass
-
-    def confine(self, job: Job) -> None:
-        """What the engine cannot set for one run: it has set the other limits on the container."""
-        _lower(resource.RLIMIT_DATA, usage.data_bytes() + job.limits.memory_bytes)
-        if job.mode == ONCE:  # an interpreter that lives on adds up; the watch counts each run of it
-            _lower(resource.RLIMIT_CPU, math.ceil(job.limits.cpu_seconds) + 1)
         if self._program:
             install_filter(self._program)
 
-    def close(self) -> None:
-        pass
-
-
-def _signal(pid: int, number: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)
-
-
-def _lower(what: int, most: int) -> None:
-    hard = resource.getrlimit(what)[1]
-    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(what, (most, most))
+    def confine(self, job: Job) -> None:
+        """What the engine cannot set for one run: it has set the other limits on the container."""
+        lower(resource.RLIMIT_DATA, usage.data_bytes() + job.limits.memory_bytes)
+        if job.mode == ONCE:  # an interpreter that lives on adds up; the watch counts each run of it
+            lower(resource.RLIMIT_CPU, math.ceil(job.limits.cpu_seconds) + 1)

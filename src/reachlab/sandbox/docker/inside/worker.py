@@ -9,7 +9,6 @@ the container ends. It ends with its standard input, too.
 from __future__ import annotations
 
 import errno
-import importlib
 import json
 import os
 import signal
@@ -21,7 +20,7 @@ from typing import NoReturn, cast
 
 from reachlab.sandbox.docker.inside import work
 from reachlab.sandbox.docker.inside.ground import WORK, Contained
-from reachlab.sandbox.jail.inside import seccomp
+from reachlab.sandbox.jail.inside import preimport, seccomp
 from reachlab.sandbox.jail.inside.child import Child
 from reachlab.sandbox.jail.inside.protocol import ONCE, read_exactly, read_job
 from reachlab.sandbox.jail.inside.supervisor import Desk
@@ -29,7 +28,6 @@ from reachlab.sandbox.jail.inside.syscalls import PR_SET_DUMPABLE, one_malloc_ar
 
 RUN, WIPE, READY = b"R", b"W", b"+"
 _HELLO = struct.Struct(">I")
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 class Bench(Desk):
@@ -67,7 +65,7 @@ class Wire:
             view = view[os.write(self._sink, view) :]
 
 
-def main(preimport: list[str]) -> NoReturn:
+def main(modules: list[str]) -> NoReturn:
     """Say hello, with what is wrong if anything is, and serve."""
     if os.getpid() != 1:
         raise RuntimeError("the worker kills every process it sees: it runs as process 1 of its own container only")
@@ -75,7 +73,7 @@ def main(preimport: list[str]) -> NoReturn:
     _detach()
     wire = Wire(source, sink)
     try:
-        ground = _settle(preimport)
+        ground = _settle(modules)
     except BaseException as error:
         _hello(wire, f"{type(error).__name__}: {error}")
         os._exit(1)
@@ -100,12 +98,9 @@ def _detach() -> None:
     prctl(PR_SET_DUMPABLE, 0)
 
 
-def _settle(preimport: list[str]) -> Contained:
+def _settle(modules: list[str]) -> Contained:
     os.environ.clear()
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    for name in preimport:
-        importlib.import_module(name)
-    os.environ.clear()
+    preimport.load(modules)
     one_malloc_arena()
     if others := work.writable_beside(WORK):
         raise PermissionError(f"what is written to {', '.join(others)} would outlive a run")

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
-from . import landlock, namespaces, rootfs, seccomp, usage
+from . import landlock, namespaces, owners, rootfs, seccomp, usage
 from .protocol import ONCE, Job, Limits
 from .syscalls import (
     PR_SET_CHILD_SUBREAPER,
@@ -46,6 +46,10 @@ class Ground(Protocol):
         """End every process of the run but *keep*."""
         ...
 
+    def end(self) -> None:
+        """End every process, and remove what was made for this ground."""
+        ...
+
     def overrun(self, limits: Limits) -> str:
         """Which limit on the work directory is exceeded, or empty."""
         ...
@@ -62,18 +66,21 @@ class Ground(Protocol):
         """In the child, once the job is known: its limits. From here on nothing is trusted."""
         ...
 
-    def close(self) -> None: ...
-
 
 class Namespaced:
-    """Tier A. The supervisor is the first process of its pid namespace, and sees nothing else."""
+    """Tier A. The supervisor is the first process of its pid namespace, and sees nothing else.
+
+    *group*: descriptors of a control group, if there is one: what it counts, then the ways in.
+    """
 
     work = rootfs.WORK
 
-    def __init__(self, program: bytes) -> None:
+    def __init__(self, program: bytes, group: tuple[int, ...]) -> None:
         self._program, self._mounted = program, False
+        self._group, self._killed = group, 0
 
     def open_work(self, limits: Limits) -> None:
+        self._killed = self._killed_for_memory()
         if self._mounted:
             with suppress(OSError):  # more is there already than is allowed from now on: ``overrun`` will see it
                 namespaces.mount_work(limits.files, limits.written_bytes, again=True)
@@ -86,14 +93,23 @@ class Namespaced:
 
     def kill(self, keep: int) -> None:
         if not keep:
-            _signal(-1)  # all that this namespace holds, at once; the sender is spared
+            signal_to(-1)  # all that this namespace holds, at once; the sender is spared
             return
-        _kill_until_none(self.pids, keep)
+        kill_until_none(self.pids, keep)
+
+    def end(self) -> None:
+        self.kill(0)
 
     def memory(self, pids: list[int]) -> int:
         return usage.exact_memory(pids)
 
+    def _killed_for_memory(self) -> int:
+        """Processes that the kernel has killed in the control group, ever."""
+        return usage.counts(os.pread(self._group[0], 4096, 0)).get("oom_kill", 0) if self._group else 0
+
     def overrun(self, limits: Limits) -> str:
+        if self._killed_for_memory() > self._killed:
+            return "memory"
         space = os.statvfs(self.work)
         written = (space.f_blocks - space.f_bfree) * space.f_frsize
         if written > namespaces.work_bytes(limits.written_bytes) - space.f_frsize:
@@ -101,6 +117,8 @@ class Namespaced:
         return "files" if space.f_files - space.f_ffree > limits.files + 1 else ""  # the folder itself is one
 
     def enter(self) -> None:
+        for entry in self._group[1:]:
+            os.write(entry, b"0")
         drop_capabilities()
         prctl(PR_SET_DUMPABLE, 1)  # the supervisor looks into its memory map; nobody inside can trace anybody
         install_filter(self._program)
@@ -111,26 +129,28 @@ class Namespaced:
         size = namespaces.work_bytes(job.limits.written_bytes)
         _set_limits(job, self._data_bytes, processes=job.limits.processes + 2, file_bytes=size)
 
-    def close(self) -> None:
-        pass
-
 
 class Open:
     """Tier C: rlimits and the watchdog, no isolation at all."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, library: str) -> None:
         self.uid = os.getuid()
-        self.work = tempfile.mkdtemp(prefix=folder, dir=_temporary())
+        # This process's name is on it: were it killed, whoever comes next removes it.
+        self.work = tempfile.mkdtemp(prefix=f"{owners.prefix('jail')}{library}-", dir=_temporary())
         prctl(PR_SET_CHILD_SUBREAPER, 1)
 
     def open_work(self, limits: Limits) -> None:
-        pass
+        """It is open: nothing but looking limits it."""
 
     def pids(self) -> list[int]:
         return usage.children(os.getpid())
 
     def kill(self, keep: int) -> None:
-        _kill_until_none(self.pids, keep)
+        kill_until_none(self.pids, keep)
+
+    def end(self) -> None:
+        self.kill(0)
+        shutil.rmtree(self.work, ignore_errors=True)
 
     @contextmanager
     def _as_run(self) -> Iterator[None]:
@@ -178,15 +198,12 @@ class Open:
         most = self._others + job.limits.processes + 1
         _set_limits(job, self._data_bytes, processes=most, file_bytes=job.limits.written_bytes + 1)
 
-    def close(self) -> None:
-        shutil.rmtree(self.work, ignore_errors=True)
-
 
 class Restricted(Open):
     """Tier B. As root, each run has a user of its own; otherwise it stays the user that started the library."""
 
-    def __init__(self, folder: str, readable: list[str]) -> None:
-        super().__init__(folder)
+    def __init__(self, library: str, readable: list[str]) -> None:
+        super().__init__(library)
         self._readable = readable
         self._root = self.uid == 0
         if self._root:
@@ -200,7 +217,7 @@ class Restricted(Open):
             if helper == 0:
                 try:
                     os.setresuid(self.uid, self.uid, self.uid)
-                    _signal(-1)
+                    signal_to(-1)
                 finally:
                     os._exit(0)
             os.waitpid(helper, 0)
@@ -232,51 +249,53 @@ class Restricted(Open):
 
 
 def _temporary() -> str | None:
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None
+    return owners.SHARED_MEMORY if os.access(owners.SHARED_MEMORY, os.W_OK | os.X_OK) else None
 
 
-def _signal(pid: int, number: int = signal.SIGKILL) -> None:
+def signal_to(pid: int, number: int = signal.SIGKILL) -> None:
+    """A signal, to what may be gone or not ours."""
     with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
 
 
-def _kill_until_none(pids: Callable[[], list[int]], keep: int) -> None:
+def kill_until_none(pids: Callable[[], list[int]], keep: int) -> None:
     """Stop what there is, look again, until nothing new turns up; then kill it, and look once more."""
     seen: set[int] = set()
     stopped: list[int] = []
     quiet = False
     while True:
         if keep:  # what is still to be stopped may have woken it
-            _signal(keep, signal.SIGSTOP)
+            signal_to(keep, signal.SIGSTOP)
         new = [pid for pid in pids() if pid not in seen and pid != keep]
         if quiet and not new:
             return
         for pid in new:
-            _signal(pid, signal.SIGSTOP)
+            signal_to(pid, signal.SIGSTOP)
         seen.update(new)
         stopped += new
         quiet = not new
         if quiet:
             for pid in stopped:
-                _signal(pid)
+                signal_to(pid)
             stopped.clear()
 
 
 def _set_limits(job: Job, data_bytes: int, processes: int, file_bytes: int) -> None:
     limits, seconds = job.limits, math.ceil(job.limits.cpu_seconds) + 1
-    _limit(resource.RLIMIT_CORE, 1)  # 0 would still start a core_pattern program of the host; 1 does not (core(5))
-    _limit(resource.RLIMIT_SIGPENDING, 256)
-    _limit(resource.RLIMIT_MEMLOCK, 0)
-    _limit(resource.RLIMIT_MSGQUEUE, 0)
-    _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
-    _limit(resource.RLIMIT_NPROC, processes)
-    _limit(resource.RLIMIT_FSIZE, file_bytes)
-    _limit(resource.RLIMIT_DATA, data_bytes + limits.memory_bytes)
+    lower(resource.RLIMIT_CORE, 1)  # 0 would still start a core_pattern program of the host; 1 does not (core(5))
+    lower(resource.RLIMIT_SIGPENDING, 256)
+    lower(resource.RLIMIT_MEMLOCK, 0)
+    lower(resource.RLIMIT_MSGQUEUE, 0)
+    lower(resource.RLIMIT_NOFILE, OPEN_FILES)
+    lower(resource.RLIMIT_NPROC, processes)
+    lower(resource.RLIMIT_FSIZE, file_bytes)
+    lower(resource.RLIMIT_DATA, data_bytes + limits.memory_bytes)
     if job.mode == ONCE:  # an interpreter that lives on adds up; the watchdog counts each run of it
-        _limit(resource.RLIMIT_CPU, seconds)
+        lower(resource.RLIMIT_CPU, seconds)
 
 
-def _limit(what: int, most: int) -> None:
+def lower(what: int, most: int) -> None:
+    """An rlimit, soft and hard, unless it is lower already."""
     _, hard = resource.getrlimit(what)
     most = most if hard == resource.RLIM_INFINITY else min(most, hard)
     resource.setrlimit(what, (most, most))

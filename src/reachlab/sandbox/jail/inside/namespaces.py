@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
+from contextlib import suppress
 
 from . import rootfs
 from .rootfs import NOBODY, WORK
@@ -36,10 +38,15 @@ from .syscalls import (
 
 _RING = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_MOST_DESCRIPTORS = 256
+_REMOVE_SECONDS = 1.5
 
 
-def enter_outer_ring(uid: int, gid: int) -> None:
-    """Returns in the first process of the new ring; the caller stays behind and exits when it does."""
+def enter_outer_ring(uid: int, gid: int, folders: list[int], prefix: str) -> None:
+    """Returns in the first process of the new ring; the caller stays behind and exits when it does.
+
+    What stays behind outlives all of the ring: it removes the control groups, named *prefix*, in *folders*.
+    """
     if uid == 0:
         unshare(_RING)
     else:
@@ -48,16 +55,34 @@ def enter_outer_ring(uid: int, gid: int) -> None:
     sethostname(b"jail")
     child = os.fork()
     if child:
-        _wait_and_exit(child)
+        _wait_and_exit(child, folders, prefix)
+    for folder in folders:
+        os.close(folder)
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _wait_and_exit(child: int) -> None:
-    os.closerange(0, 256)
+def _wait_and_exit(child: int, folders: list[int], prefix: str) -> None:
+    for descriptor in set(range(_MOST_DESCRIPTORS)) - set(folders):
+        with suppress(OSError):
+            os.close(descriptor)
     try:
         os.waitpid(child, 0)
+        remove_groups(folders, prefix)
     finally:
         os._exit(0)
+
+
+def remove_groups(folders: list[int], prefix: str) -> None:
+    """The control groups of that name in folders given by descriptors; tried again while the kernel clears them."""
+    end = time.monotonic() + _REMOVE_SECONDS
+    while True:
+        names = [(folder, name) for folder in folders for name in os.listdir(folder) if name.startswith(prefix)]
+        for folder, name in names:
+            with suppress(OSError):
+                os.rmdir(name, dir_fd=folder)
+        if not names or time.monotonic() > end:
+            return
+        time.sleep(0.002)
 
 
 def _map_identity(uid: int, gid: int) -> None:

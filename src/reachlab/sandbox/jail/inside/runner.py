@@ -61,8 +61,9 @@ def _settle(ground: Ground, null: int, out: int, err: int, channel: int) -> None
         file.write("1000")
     for position, descriptor in enumerate((null, out, err, channel)):
         os.dup2(descriptor, position, inheritable=position < _CHANNEL)
-    os.closerange(_CHANNEL + 1, 256)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # or what a limit ends would take it along
     ground.enter()
+    os.closerange(_CHANNEL + 1, 256)  # last: a ground may have some of its own
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of identity clears it
 
 

@@ -76,8 +76,7 @@ class Watch:
     def _event(self, descriptor: int, pidfd: int, poller: select.poll) -> None:
         child = self.child
         if descriptor in self.lifelines:
-            self.ground.kill(0)
-            self.ground.close()
+            self.ground.end()
             os._exit(0)
         elif descriptor in child.streams:
             state = child.read(descriptor, self.job.limits.output_bytes)
@@ -227,6 +226,5 @@ def serve(control: socket.socket, parent: int, ground: Ground) -> None:
     except (EOFError, OSError):  # the library is gone; or we are, for want of resources, which it will see
         pass
     finally:
-        ground.kill(0)
-        ground.close()
+        ground.end()
         os._exit(0)

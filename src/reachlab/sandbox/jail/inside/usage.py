@@ -124,6 +124,12 @@ def threads_of(uid: int) -> int:
     return total
 
 
+def counts(data: bytes) -> dict[str, int]:
+    """A file of control groups: a name and a number in each line."""
+    lines = [line.split() for line in data.splitlines()]
+    return {words[0].decode(): int(words[1]) for words in lines if len(words) == 2}
+
+
 def listing(path: str) -> list[str]:
     """Of a folder that may be gone by now."""
     try:

@@ -19,13 +19,14 @@ import socket
 import sys
 from _sitebuiltins import Quitter
 
-from . import namespaces, rootfs, seccomp, supervisor, usage
+from . import namespaces, preimport, rootfs, seccomp, supervisor, usage
 from .grounds import Ground, Namespaced, Open, Restricted
 from .syscalls import one_malloc_arena, small_thread_stacks
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _COMMON = ("collections", "functools", "itertools", "math", "re", "string")
 _MOST = 1 << 16
+_MOST_PASSED = 4
+"""Descriptors with one order: the connection, and up to three of a control group."""
 _THREAD_STACK = 1 << 20
 
 
@@ -37,8 +38,9 @@ def main(library: str, parent: int) -> None:
     os.close(null)
     sys.path.remove(library)
     setting = json.loads(control.recv(_MOST))
+    parent, *folders = [_lowered(descriptor) for descriptor in (parent, *setting["folders"])]
     try:
-        zygote = Zygote(setting, parent)
+        zygote = Zygote(setting, parent, folders)
     except BaseException as error:
         control.send(json.dumps({"error": f"{type(error).__name__}: {error}"[:4000]}).encode())
         os._exit(1)
@@ -49,14 +51,14 @@ def main(library: str, parent: int) -> None:
 class Zygote:
     """Becomes what its tier asks for; forks what it is asked for."""
 
-    def __init__(self, setting: dict[str, object], parent: int) -> None:
-        self._tier, self._folder, self._parent = setting["tier"], str(setting["folder"]), parent
+    def __init__(self, setting: dict[str, object], parent: int, folders: list[int]) -> None:
+        self._tier, self._library, self._parent = setting["tier"], str(setting["library"]), parent
         os.environ.clear()
         os.umask(0o022)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's: the library decides
         uid, gid = os.geteuid(), os.getegid()
         if self._tier == "A":
-            namespaces.enter_outer_ring(uid, gid)
+            namespaces.enter_outer_ring(uid, gid, folders, str(setting["groups"]))
         packages = _preimport(setting["preimport"], setting["path"])
         one_malloc_arena()
         small_thread_stacks(_THREAD_STACK)
@@ -88,27 +90,35 @@ class Zygote:
             if not received:
                 break
             try:
-                self._spawn(control, descriptors[0])
+                self._spawn(control, *descriptors)
                 control.send(b"+")
             except OSError as error:
                 control.send(f"-{error}".encode())
-            os.close(descriptors[0])
+            for descriptor in descriptors:
+                os.close(descriptor)
         os._exit(0)
 
-    def _spawn(self, control: socket.socket, connection: int) -> None:
+    def _spawn(self, control: socket.socket, connection: int, *group: int) -> None:
         if (namespaces.spawn() if self._tier == "A" else os.fork()) == 0:
             try:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 control.close()
-                ground = self._ground()
+                ground = self._ground(group)
                 supervisor.serve(socket.socket(fileno=connection), self._parent, ground)
             finally:
                 os._exit(1)
 
-    def _ground(self) -> Ground:
+    def _ground(self, group: tuple[int, ...]) -> Ground:
         if self._tier == "A":
-            return Namespaced(self._program)
-        return Restricted(self._folder, self._readable) if self._tier == "B" else Open(self._folder)
+            return Namespaced(self._program, group)
+        return Restricted(self._library, self._readable) if self._tier == "B" else Open(self._library)
+
+
+def _lowered(descriptor: int) -> int:
+    """The library may have many files open: the same file under the lowest number, which a run is sure to close."""
+    low = os.dup(descriptor)
+    os.close(descriptor)
+    return low
 
 
 def _preimport(names: object, path: object) -> list[str]:
@@ -117,14 +127,11 @@ def _preimport(names: object, path: object) -> list[str]:
     for name in _COMMON:
         importlib.import_module(name)
     before = list(sys.path)
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
     sys.path += path
     try:
-        for name in names:
-            importlib.import_module(name)
+        preimport.load(names)
     finally:
         sys.path[:] = before
-        os.environ.clear()
     shown = set()
     for name, module in sys.modules.items():
         origin = getattr(module, "__file__", None)
@@ -149,7 +156,7 @@ def _check_readable(paths: list[str], uid: int) -> None:
 
 def _receive(control: socket.socket) -> tuple[bytes, list[int]]:
     size = array.array("i").itemsize
-    data, ancillary, _, _ = control.recvmsg(64, socket.CMSG_SPACE(size))
+    data, ancillary, _, _ = control.recvmsg(64, socket.CMSG_SPACE(_MOST_PASSED * size))
     descriptors = array.array("i")
     for level, kind, content in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:

@@ -1,4 +1,4 @@
-"""A run as the worker takes it, and its report as the library gives it.
+"""A run as the inside of a sandbox takes it, and its report as the library gives it: for the jail and for Docker.
 
 Not covered: any transport.
 """
@@ -14,7 +14,7 @@ from reachlab.errors import BadValue
 from reachlab.sandbox.jail.inside.protocol import PYTHON, SHELL, Job, Limits, Report
 
 _LANGUAGES: dict[str, int] = {"python": PYTHON, "shell": SHELL}
-_LEAST_BYTES = 2**20
+_LEAST_BYTES, _MOST = 2**20, 2**50
 
 
 def job(mode: int, code: str, limits: SandboxLimits, language: Language) -> Job:
@@ -29,6 +29,8 @@ def job(mode: int, code: str, limits: SandboxLimits, language: Language) -> Job:
         float(limits.wall_seconds), float(limits.cpu_seconds), limits.memory_bytes, limits.processes, limits.files,
         limits.written_bytes, limits.output_bytes,
     )  # fmt: skip
+    if not all(0 <= value < _MOST for value in plain):
+        raise BadValue("limits", limits, "numbers from 0 to 2**50")
     made = Job(mode, _LANGUAGES[language], plain, code.encode("utf-8", "surrogatepass"))
     try:
         made.pack()
