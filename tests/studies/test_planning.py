@@ -424,3 +424,16 @@ def test_a_calibration_is_no_run(tmp_path: Path) -> None:
 def test_help_teaches_with_examples() -> None:
     text = call("--help").output
     assert text.count("Example: reachlab plan") == 2
+
+
+def test_repeats_of_the_base_stand_in_for_tasks() -> None:
+    unbounded = replace(EASY, bound=False)
+    once, often = (requirements(replace(unbounded, base_repeats=n), TH)[3] for n in (1, 8))
+    assert once.base_episodes == often.base_episodes is not None
+    assert once.tasks is not None and often.tasks == -(-once.tasks // 8)
+    profile = PROFILES["smoke"]
+    few, many = (pricing.cost(StudySize(100, 16), profile, None, base_repeats=n)["episodes"] for n in (1, 8))
+    assert many - few == 7 * 4 * 100 * 16  # four worlds without information
+    study = draw(world_of(replace(unbounded, base_repeats=8)), StudySize(20, 16), np.random.default_rng(0))
+    episodes = {c.arm.name: int(c.episodes.sum()) for c in study.arms}
+    assert episodes["base·silent"] == 8 * episodes["base·live"] == 8 * 20 * 16

@@ -89,7 +89,7 @@ def plan(
         planning.check(thresholds, power, episodes, seeds)
         survey, why = _survey(spec, thresholds, required=family is not None)
         given: Given = {"success": success, "closed": closed, "spent": spent, "hard": hard}
-        effect = _effect(given, result, survey, no_bound)
+        effect = _effect(given, result, survey, no_bound, spec)
         with console.Bar() as bar:
             found = planning.plan(effect, thresholds, power, episodes, seeds, seed=seed, report=bar)
         content = _content(found, spec, result, survey, why)
@@ -147,7 +147,9 @@ def _survey(spec: StudySpec | None, thresholds: Thresholds, required: bool) -> t
             return None, str(error)
 
 
-def _effect(given: Given, result: Json | None, survey: Survey | None, no_bound: bool) -> Effect:
+def _effect(
+    given: Given, result: Json | None, survey: Survey | None, no_bound: bool, spec: StudySpec | None
+) -> Effect:
     """What was given, the rest from the run or the family."""
     from reachlab.studies.planning import Effect, effect_of
 
@@ -159,6 +161,7 @@ def _effect(given: Given, result: Json | None, survey: Survey | None, no_bound: 
                  "cost": survey.cost, "easy": survey.easy, "bound": survey.closed is not None}  # fmt: skip
     known |= {name: value for name, value in given.items() if value is not None}
     known |= {"bound": False} if no_bound else {}
+    known |= {"base_repeats": spec.profile.base_repeats} if spec and not known.get("bound", True) else {}
     if known.get("live") and known.get("success"):
         known.setdefault("spent", float(kl(known["success"], known["live"])))
     for name in given:
@@ -176,8 +179,9 @@ def _content(found: Plan, spec: StudySpec | None, result: Json | None, survey: S
         return advice.spoken({**found.to_json(), "cost": None})
     profile = spec.profile if spec else PROFILES["default"]
     prices = pricing.prices_of(result) if result else survey.prices if survey else None
-    bill = {**pricing.cost(found.size, profile, prices), "reason": why}
-    bill["seconds"] = pricing.seconds(found.size, profile, survey.prices) if survey else None
+    repeats = found.effect.base_repeats
+    bill = {**pricing.cost(found.size, profile, prices, base_repeats=repeats), "reason": why}
+    bill["seconds"] = pricing.seconds(found.size, profile, survey.prices, repeats) if survey else None
     return advice.spoken({**found.to_json(), "cost": bill})
 
 

@@ -30,7 +30,8 @@ def decisive(result: Json) -> Json:
     spec, th = StudySpec.from_json(result["spec"]), Thresholds(**result["thresholds"])
     episodes = max(spec.profile.episodes, th.min_episodes)
     found = plan(effect, th, episodes=episodes, seeds=spec.seeds, replicates=FEW_STUDIES, fineness=COARSE)
-    bill = cost(found.size, spec.profile, prices_of(result)) if found.size else None
+    repeats = effect.base_repeats
+    bill = cost(found.size, spec.profile, prices_of(result), base_repeats=repeats) if found.size else None
     return spoken({**found.to_json(), "cost": bill})
 
 

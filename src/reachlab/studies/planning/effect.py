@@ -50,6 +50,8 @@ class Effect:
     """Closed success of the other tasks: exact p0 is believed where it is seen to agree with sampling."""
     spread: float = 0.0
     """Standard deviation of the arm's success between hard tasks; 0: they are alike."""
+    base_repeats: int = 1
+    """How often the base's episodes in the worlds without information are drawn (``Profile.base_repeats``)."""
 
     def __post_init__(self) -> None:
         for name in ("success", "hard", "easy", "live"):
@@ -82,17 +84,19 @@ def effect_of(result: Json) -> Effect:
     closed, mean = _closed(result["p0"]["hard"]), float(result["p0"]["value"] or 0.0)
     easy = (mean - share * closed) / (1 - share) if share < 1 else 0.0
     checks = [str(check["name"]) for check in result["checks"]]
+    bound = any(BOUNDED in name for name in checks)
     return Effect(
         success=p,
         closed=closed,
         spent=max(0.0, float(spent["value"])),
         hard=share,
         live=_value(result["arms"], "base·live", "success_hard"),
-        bound=any(BOUNDED in name for name in checks),
+        bound=bound,
         cost=max(1.0, float(arm["cost_matched_k"]["value"] or 1.0)),
         exact=any(name.startswith(ENUMERATED) for name in checks),
         easy=min(1.0, max(LEAST_EASY, easy)),
         spread=_spread(p, success["ci"], int(result["hard"]["tasks"]), arm["episodes"] / arm["tasks"]),
+        base_repeats=1 if bound else int(result["spec"]["profile"]["base_repeats"]),
     )
 
 
@@ -118,11 +122,13 @@ def _spread(p: float, ci: Sequence[float | None] | None, tasks: int, episodes: f
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlannedWorld(TabularWorld):
-    """A world whose base is sampled as often as every arm, as a study does; calibration samples it more often."""
+    """A world whose base is sampled as a study of it would; calibration has its own numbers."""
+
+    repeats: int = 1
 
     @property
     def oversampling(self) -> int:
-        return 1
+        return self.repeats
 
 
 def world_of(effect: Effect) -> PlannedWorld:
@@ -147,7 +153,7 @@ def world_of(effect: Effect) -> PlannedWorld:
         live=TabularPolicy(call, full, p0, p0, waste * full), enumerated=p0 if effect.exact else None,
         bound=p0 if effect.bound else None, call_tokens=(effect.cost - 1) * CLOSED_TOKENS / float(call[:count].mean()),
     )  # fmt: skip
-    return PlannedWorld(**{f.name: getattr(made, f.name) for f in fields(made)})
+    return PlannedWorld(**{f.name: getattr(made, f.name) for f in fields(made)}, repeats=effect.base_repeats)
 
 
 def _base_share(effect: Effect, call: np.ndarray) -> float:

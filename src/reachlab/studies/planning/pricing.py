@@ -18,7 +18,7 @@ from reachlab import Episode, Family, Json, Treatment, World
 from reachlab.errors import BadValue
 from reachlab.registry import Spec
 from reachlab.studies.calibration.draw import StudySize
-from reachlab.studies.spec import ON_POLICY, TASK_BLOCK, Profile, StudySpec, default_arms
+from reachlab.studies.spec import NEEDS_A_BOUND, ON_POLICY, TASK_BLOCK, Profile, StudySpec, default_arms
 
 if TYPE_CHECKING:
     from reachlab.policies.huggingface import HuggingFacePolicy
@@ -68,18 +68,22 @@ def trainings() -> list[tuple[Treatment, World]]:
     return list(dict.fromkeys(arm.training for arm in default_arms() if arm.training is not None))
 
 
-def evaluations(size: StudySize, profile: Profile) -> dict[World, int]:
-    """Episodes of evaluation by world: every arm of the default study, on *size.tasks* test tasks."""
+def evaluations(size: StudySize, profile: Profile, base_repeats: int = 1) -> dict[World, int]:
+    """Episodes of evaluation by world: every arm of the default study, on *size.tasks* test tasks.
+
+    *base_repeats*: of the base in the worlds without information.
+    """
     total = dict.fromkeys(World, 0)
     for arm in default_arms():
         tasks = size.tasks if arm.split == "test" else profile.train_tasks
-        total[arm.evaluated] += tasks * size.episodes * (1 if arm.training is None else size.seeds)
+        untrained = base_repeats if arm in NEEDS_A_BOUND else 1
+        total[arm.evaluated] += tasks * size.episodes * (untrained if arm.training is None else size.seeds)
     return total
 
 
-def cost(size: StudySize, profile: Profile, prices: Prices | None, why: str = "") -> Json:
+def cost(size: StudySize, profile: Profile, prices: Prices | None, why: str = "", base_repeats: int = 1) -> Json:
     """Episodes, and tokens where there are prices, else *why* there are none. The trainings are those of *profile*."""
-    episodes = evaluations(size, profile)
+    episodes = evaluations(size, profile, base_repeats)
     sampled = sum(treatment is not Treatment.SFT for treatment, _ in trainings()) * _harvest(profile)
     found: Json = {"episodes": sum(episodes.values()), "training_episodes": sampled * size.seeds, "tokens": None}
     if prices is None:
@@ -88,11 +92,11 @@ def cost(size: StudySize, profile: Profile, prices: Prices | None, why: str = ""
     return {**found, "tokens": round(evaluated + prices.training * size.seeds)}
 
 
-def seconds(size: StudySize, profile: Profile, prices: Prices) -> float | None:
+def seconds(size: StudySize, profile: Profile, prices: Prices, base_repeats: int = 1) -> float | None:
     """Of one process on the machine that the prices were measured on."""
     if prices.seconds is None:
         return None
-    evaluated = sum(prices.seconds[world] * n for world, n in evaluations(size, profile).items())
+    evaluated = sum(prices.seconds[world] * n for world, n in evaluations(size, profile, base_repeats).items())
     return evaluated + prices.training_seconds * size.seeds
 
 

@@ -85,7 +85,8 @@ def requirements(
     support = found[SUPPORT].tasks
     if not effect.bound and support is not None:
         attempts = attempts_for((s - th.tau) / (1 - th.tau), th.t, th.alpha / 2)
-        found[SUPPORT] = Requirement("support", max(support, math.ceil(attempts / episodes / effect.hard)), attempts)
+        spread = attempts / (episodes * effect.base_repeats) / effect.hard
+        found[SUPPORT] = Requirement("support", max(support, math.ceil(spread)), attempts)
     return tuple(found)
 
 
