@@ -2,8 +2,8 @@
 
 Exit codes: 0 done; 1 an unexpected crash, with a traceback; 2 bad input, or a file or worker process that failed (the
 message says what is allowed, or how to go on); 3 the run is done and its verdict is INVALID; 4 a promise is broken: a
-calibration's error rates, a sandbox's isolation, a plug-in's soundness, a replay's sameness; 130 interrupted (the run can be resumed). Heavy
-imports happen inside the commands, so that ``--help`` is quick.
+calibration's error rates, a sandbox's isolation, a plug-in's soundness, a replay's sameness; 130 interrupted (the
+run can be resumed). Heavy imports happen inside the commands, so that ``--help`` is quick.
 """
 
 from reachlab.cli import calibration as calibration
