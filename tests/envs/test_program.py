@@ -2,9 +2,11 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -154,6 +156,13 @@ def test_an_answer_that_somebody_talks_around_can_be_accepted() -> None:
         assert task.verify("I do not know") == 0.0
 
 
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 class Watched(Program):
     """Program over one jail that a test may kill."""
 
@@ -172,9 +181,14 @@ def doomed() -> Iterator[tuple[Watched, Callable[[], None]]]:
     with closing(Jail()) as jail:
 
         def kill() -> None:
-            for pid in set(usage.children(os.getpid())) - before:
+            doomed = set(usage.children(os.getpid())) - before
+            for pid in doomed:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+            end = time.monotonic() + 10
+            while any(map(_runs, doomed)):  # what is killed takes a moment to let go of its sockets
+                assert time.monotonic() < end
+                time.sleep(0.01)
 
         yield Watched(jail), kill
 

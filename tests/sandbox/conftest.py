@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+
+from reachlab.tools.code import close_sandboxes
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_else_runs() -> Iterator[None]:
+    """These tests count processes and folders: what other tests have started ends first."""
+    close_sandboxes()
+    yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -143,10 +143,8 @@ def test_a_killed_zygote_leaves_no_group(jail: Jail) -> None:
     before = {path.name for path in of(os.getpid())}
     jail._engine._process.kill()
     jail._engine._process.wait()
-    with pytest.raises(ToolFault, match="zygote"):
-        jail.run("1", LIMITS)
+    assert jail.run("print(1)", LIMITS).stdout == b"1\n"  # a new one, with groups of its own
     assert before and not before & {path.name for path in of(os.getpid())}
-    assert jail.run("print(1)", LIMITS).stdout == b"1\n"
 
 
 def test_what_the_dead_left_is_removed_when_a_jail_starts(jail: Jail) -> None:

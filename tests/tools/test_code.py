@@ -7,13 +7,14 @@ from typing import Annotated, Any
 import pytest
 from langchain_core.tools import StructuredTool
 
-from reachlab import SandboxResult, SandboxSession, ToolCall, ToolResult
+from reachlab import Sandbox, SandboxLimits, SandboxResult, SandboxSession, ToolCall, ToolResult
 from reachlab.errors import BadValue, ToolFault
 from reachlab.registry import Spec
 from reachlab.sandbox.jail import Jail
 from reachlab.sandbox.unconfined import Unconfined
 from reachlab.tools import PerEpisode, ToolExecutor, prepare, python_tool, shell_tool
-from reachlab.tools.code import NO_OUTPUT, told
+from reachlab.tools import code as code_tools
+from reachlab.tools.code import NO_OUTPUT, close_sandboxes, told
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +29,8 @@ def tools(jail: Jail) -> Iterator[ToolExecutor]:
         yield executor
 
 
-def ask(tools: ToolExecutor, code: str, name: str = "python") -> ToolResult:
-    return tools.execute([ToolCall(name, {"code": code})])[0]
+def ask(tools: ToolExecutor, text: str, name: str = "python") -> ToolResult:
+    return tools.execute([ToolCall(name, {"code": text})])[0]
 
 
 def test_the_model_sees_one_argument(jail: Jail) -> None:
@@ -116,10 +117,10 @@ def test_a_backend_that_cannot_start_is_a_fault() -> None:
 def test_the_fast_path_and_invoke_agree(jail: Jail) -> None:
     tool = python_tool(jail)
     session = jail.session()
-    for code in ("print('a')", "1 +", "x = 1"):
-        fast = ask(ToolExecutor([tool]), code)
+    for text in ("print('a')", "1 +", "x = 1"):
+        fast = ask(ToolExecutor([tool]), text)
         try:
-            slow = tool.invoke({"code": code, "session": session})
+            slow = tool.invoke({"code": text, "session": session})
         except Exception as error:
             slow = f"Error: {error}"
         assert fast.text == slow
@@ -130,6 +131,26 @@ def test_it_is_built_from_a_spec() -> None:
     tool = Spec("python", {"sandbox": "jail", "options": {"pool": 1}, "memory_bytes": 2**27}).build("tools")
     with closing(ToolExecutor([tool])) as executor:
         assert ask(executor, "print(1)").text == "1"
+
+
+def test_named_sandboxes_can_be_ended_and_start_again() -> None:
+    def started() -> list[Sandbox]:
+        return list(code_tools._STARTED.values())
+
+    tool = python_tool("jail", {"pool": 0})
+    close_sandboxes()
+    assert not started()
+    ended = []
+    for _ in range(2):
+        with closing(ToolExecutor([tool])) as executor:
+            assert ask(executor, "print(1)").text == "1"
+        ended += started()
+        close_sandboxes()
+        assert not started()
+    assert len(ended) == 2
+    for sandbox in ended:
+        with pytest.raises(ToolFault, match="closed"):
+            sandbox.run("1", SandboxLimits())
 
 
 def test_bad_limits_and_options_are_named(jail: Jail) -> None:

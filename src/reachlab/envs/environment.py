@@ -32,6 +32,8 @@ from reachlab.errors import BadValue, UnknownName
 from reachlab.registry import Spec
 
 SNAPSHOT_VERSION = 1
+MOST_TASKS = 4096
+"""Of the task seeds that ``reset`` draws from."""
 
 
 class ReachEnv(gymnasium.Env[str, str]):
@@ -45,22 +47,24 @@ class ReachEnv(gymnasium.Env[str, str]):
         world: World | str = World.LIVE,
         *,
         split: Split = "train",
-        tasks: int = 4096,
+        tasks: int | None = None,
         budget: Budget | Mapping[str, Any] | None = None,
         call_format: CallFormat | None = None,
         render_mode: str | None = None,
         **dials: Any,
     ) -> None:
-        """*tasks*: ``reset`` draws a task seed below it. *dials* go to the family (only with a name)."""
+        """*tasks*: ``reset`` draws a task seed below it; by default 4096, or as many as a finite family says it has
+        (``size(split)``). *dials* go to the family (only with a name)."""
         if world not in list(World):
             raise UnknownName("world", str(world), [w.value for w in World])
         if split not in ("train", "test"):
             raise UnknownName("split", split, ("train", "test"))
         if render_mode is not None:
             raise BadValue("render_mode", render_mode, "None: the texts are in info")
+        self.family = _family(family, dials)
+        tasks = _tasks(self.family, split) if tasks is None else tasks
         if tasks < 1:
             raise BadValue("tasks", tasks, ">= 1")
-        self.family = _family(family, dials)
         self._dials = _dials(self.family, family.options if isinstance(family, Spec) else dials)
         self.world, self.split, self.render_mode = World(world), split, None
         self._tasks, self._format = tasks, call_format
@@ -177,6 +181,11 @@ def _family(family: str | Spec | Family, dials: dict[str, Any]) -> Family:
     if not isinstance(built, Family):
         raise BadValue("family", built, "an object that satisfies reachlab.Family")
     return built
+
+
+def _tasks(family: Family, split: Split) -> int:
+    size = getattr(family, "size", None)
+    return min(MOST_TASKS, size(split)) if callable(size) else MOST_TASKS
 
 
 def _dials(family: Family, options: Mapping[str, Any]) -> Json:

@@ -134,6 +134,8 @@ def demonstration(context: Context, task: Task, world: World) -> Transcript:
         raise BadValue("world of sft", str(world), allowed)
     interaction = Interaction(context.family, task, world)
     if not world.offers_tools:
+        if not task.answers:
+            raise BadValue(f"answers of {task.id}", task.answers, "at least one, for sft without tools")
         return context.base.template.transcript(interaction.prompt, [task.answers[0]], [])
     turns, results, seen = [], [], list[str]()
     while interaction.stop is None:

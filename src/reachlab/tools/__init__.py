@@ -1,7 +1,8 @@
 """What a policy may call: LangChain tools, the executor that runs them, the format calls stand in, retrieval.
 
 The contracts are ``reachlab.Executor`` and ``reachlab.CallFormat``. Any ``BaseTool`` works; a family hands them out in
-``Family.tools``. Not covered yet: an MCP bridge, dense retrieval.
+``Family.tools``. Retrieval beyond ``search`` is ``tools.retrieval``, MCP servers are ``tools.mcp``, tools in a process
+of their own ``tools.outside``. Not covered: servers that parse calls themselves.
 """
 
 from reachlab.tools.code import python_tool, shell_tool

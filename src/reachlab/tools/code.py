@@ -13,9 +13,9 @@ Not covered: files in and out of the session, plots, values of expressions that 
 """
 
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
 from typing import Annotated, Any
 
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
@@ -42,10 +42,22 @@ class NamedSandbox:
         return _started(self).session()
 
 
-@lru_cache(maxsize=8)
+_STARTED: dict[NamedSandbox, Sandbox] = {}
+_LOCK = threading.Lock()
+
+
 def _started(named: NamedSandbox) -> Sandbox:
-    sandbox: Sandbox = Spec(named.name, json.loads(named.options)).build("sandboxes")
-    return sandbox
+    with _LOCK:
+        if named not in _STARTED:
+            _STARTED[named] = Spec(named.name, json.loads(named.options)).build("sandboxes")
+        return _STARTED[named]
+
+
+def close_sandboxes() -> None:
+    """End every sandbox that a tool of this process has started by name; a later call starts it anew."""
+    with _LOCK:
+        while _STARTED:
+            _STARTED.popitem()[1].close()
 
 
 def python_tool(
