@@ -8,6 +8,7 @@ run can be resumed). Heavy imports happen inside the commands, so that ``--help`
 
 from reachlab.cli import calibration as calibration
 from reachlab.cli import check as check
+from reachlab.cli import corpus as corpus
 from reachlab.cli import counts as counts
 from reachlab.cli import new as new
 from reachlab.cli import plan as plan
