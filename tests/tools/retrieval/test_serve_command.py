@@ -8,7 +8,9 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,13 +24,15 @@ def test_a_corpus_is_served_until_interrupted(tmp_path: Path) -> None:
     corpus.write_text("".join(json.dumps({"id": str(i), "text": text}) + "\n" for i, text in enumerate(texts)))
     command = [sys.executable, "-u", "-m", "reachlab", "serve-corpus", str(corpus), "--port", "0"]
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as server:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes, env=environment) as server:
         assert server.stdout is not None
         try:
             assert "2 passages" in server.stdout.readline()
             url = re.search(r"http://\S+", server.stdout.readline())
             assert url is not None
-            assert HttpRetriever(url[0]).retrieve("yeast", 1) == ["bread needs yeast"]
+            with closing(HttpRetriever(url[0])) as client:
+                assert client.retrieve("yeast", 1) == ["bread needs yeast"]
             server.send_signal(signal.SIGINT)
             assert server.wait(10) == 130
         finally:
