@@ -33,7 +33,7 @@ lint: .venv/.development
 	$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 
 unit: .venv/.development
-	$(PY) -m pytest -m "not services"
+	$(PY) -m pytest -m "not services" --numprocesses 2 --dist loadfile
 
 services: .venv/.development .venv/.extras
 	$(PY) -m pytest -m "services and not attacks"
