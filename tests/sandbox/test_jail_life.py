@@ -62,22 +62,21 @@ def becomes(wanted: Callable[[], bool], seconds: float = 2.0) -> bool:
 @pytest.mark.parametrize("tier", ["A", "B"])
 def test_two_hundred_runs_leak_nothing(tier: str) -> None:
     before = state()
-    jail = a_jail(tier, pool=1)
-    for _ in range(10):
-        jail.run("open('f', 'w').write('x' * 1000)", QUICK)
-    assert becomes(lambda: _at_rest(jail))
-    during = state()
-    for number in range(95):
-        assert jail.run(f"open('f', 'w').write('x' * 1000); print({number})", QUICK).exit_code == 0
-        assert jail.run("sleep 9 & echo done", QUICK, "shell").stdout == b"done\n"
-    assert becomes(lambda: {**state(), "folders": 0} == {**during, "folders": 0}), (state(), during)
-    jail.close()
+    with closing(a_jail(tier, pool=1)) as jail:
+        for _ in range(10):
+            jail.run("open('f', 'w').write('x' * 1000)", QUICK)
+        assert becomes(lambda: _at_rest(jail))
+        during = state()
+        for number in range(95):
+            assert jail.run(f"open('f', 'w').write('x' * 1000); print({number})", QUICK).exit_code == 0
+            assert jail.run("sleep 9 & echo done", QUICK, "shell").stdout == b"done\n"
+        assert becomes(lambda: {**state(), "folders": 0} == {**during, "folders": 0}), (state(), during)
     assert becomes(lambda: state() == before), (state(), before)
 
 
 def _at_rest(jail: Jail) -> bool:
-    """Whether just the zygote is there, who waits for it, and the pool of one supervisor and its child."""
-    return len(usage.children(os.getpid())) == (4 if jail.tier == "jail-A" else 3)
+    """Whether below the zygote there are just who waits for it, in tier A, and the pool: a supervisor and its child."""
+    return len(usage.children(_zygote(jail))) == (3 if jail.tier == "jail-A" else 2)
 
 
 PARENT = """
@@ -148,7 +147,7 @@ def test_a_zygote_that_dies_in_a_run_is_a_fault_too() -> None:
 
 def test_a_dead_supervisor_in_the_pool_is_passed_over() -> None:
     jail = a_jail("A")
-    assert becomes(lambda: len(usage.children(os.getpid())) >= 6)
+    assert becomes(lambda: len(usage.children(_zygote(jail))) >= 5)
     below = usage.children(_zygote(jail))
     supervisors = [pid for pid in usage.children(below[0]) if pid in _direct(below[0])]
     for pid in supervisors:
