@@ -97,7 +97,7 @@ def _tool(listed: Any, opener: Opener, prefix: str, shared: bool, computes: bool
         shown=json_arguments(listed.name, schema, _validator(listed.name, schema)),
         opener=opener,
         shared=shared,
-        metadata={"computes": computes, "stateful": not (shared and read_only)},
+        metadata={"computes": computes, "stoppable": True, "stateful": not (shared and read_only)},
     )
 
 

@@ -65,7 +65,7 @@ def isolated(
         shown=_shown(inside),
         opener=opener,
         shared=shared,
-        metadata={**said, "timeouts": channel},
+        metadata={**said, "stoppable": True, "timeouts": channel},
     )
 
 
