@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from reachlab import Family, StopReason, World
 from reachlab.envs import Interaction, lexicon
@@ -143,8 +145,12 @@ def test_every_text_survives_the_tokenizer(base: HuggingFacePolicy, text: str) -
 
 @pytest.mark.services
 def test_the_recipe_makes_such_a_base_again(tmp_path: Path) -> None:
-    recipe = Recipe()
-    model, tok = train(recipe, lambda step, loss: None)
+    recipe, before = Recipe(), torch.get_num_threads()
+    torch.set_num_threads(len(os.sched_getaffinity(0)))  # other tests leave it at one, which takes twice as long
+    try:
+        model, tok = train(recipe, lambda step, loss: None)
+    finally:
+        torch.set_num_threads(before)
     save(model, tok, recipe, tmp_path)
     for name in FAMILIES:
         assert_a_base_not_a_solver(load(str(tmp_path)), name)
