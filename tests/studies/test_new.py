@@ -27,7 +27,8 @@ def python(*arguments: str, path: Path, cwd: Path) -> subprocess.CompletedProces
 def test_what_it_writes_passes_its_own_tests(kind: str, tmp_path: Path) -> None:
     CliRunner().invoke(app, ["new", kind, "my_own", "--in", str(tmp_path)], catch_exceptions=False)
     root = tmp_path / "my_own"
-    python("-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:asyncio", path=root / "src", cwd=root)
+    pytest_command = ("-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:asyncio")
+    python(*pytest_command, path=root / "src", cwd=root)
 
 
 def test_nothing_is_written_over_and_bad_names_are_named(tmp_path: Path) -> None:
