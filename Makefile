@@ -32,8 +32,10 @@ lint: .venv/.development
 	$(PY) -m mypy
 	$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 
+# Sandboxes have limits in seconds: their tests have the machine to themselves.
 unit: .venv/.development
-	$(PY) -m pytest -m "not services" --numprocesses 2 --dist loadfile
+	$(PY) -m pytest -m "not services" tests/sandbox
+	$(PY) -m pytest -m "not services" --ignore tests/sandbox --numprocesses 2 --dist loadfile
 
 services: .venv/.development .venv/.extras
 	$(PY) -m pytest -m "services and not attacks"

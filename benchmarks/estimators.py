@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -108,8 +108,9 @@ def clock(call: Callable[[Sample], object], given: Sample) -> float:
 
 
 def megabytes() -> float:
-    """The most memory this process ever held; getrusage counts in bytes on macOS, in KiB elsewhere."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    """The most memory this process ever held. Not from getrusage, which remembers what the parent held at the fork."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) / 2**10
 
 
 def measure(repeats: int, episodes: int) -> dict[str, dict[str, float]]:
