@@ -7,7 +7,8 @@ pool no slower than plain python, cold within 1.5 times. ``--leak N`` makes N ru
 and counts processes, descriptors, mounts, work folders, control groups, containers and memory before and after.
 
 cold: a child forked and jailed when the call comes; pool: one that was ready; session: a call in a living interpreter;
-numpy: a matrix product with numpy preimported. Not covered: starting the zygote but once (``start``), Docker.
+numpy: a matrix product with numpy preimported. docker warm: through the worker of a container that runs; docker
+cold: a container of its own; both only where an engine answers. Not covered: starting the zygote but once (``start``).
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from reachlab import SandboxLimits, SandboxResult
+from reachlab import Sandbox, SandboxLimits, SandboxResult
+from reachlab.errors import ToolFault
 from reachlab.sandbox.docker import Docker, engine, owners
 from reachlab.sandbox.jail import Jail, groups
 from reachlab.sandbox.jail.engine import default_python
@@ -62,10 +65,13 @@ def measure(calls: int) -> tuple[dict[str, list[float]], str, float]:
         "session": lambda: succeeds(session.run(CODE, LIMITS)),
         "shell": lambda: succeeds(pool.run("echo 42", LIMITS, "shell")),
     }
-    jails = [pool, cold]
+    jails: list[Sandbox] = [pool, cold]
     if find_spec("numpy") is not None:
         jails.append(numeric := Jail(preimport=("numpy",), pool=WORKERS))
         rows["numpy"] = lambda: succeeds(numeric.run(NUMPY, LIMITS))
+    for name, containers in engines().items():
+        jails.append(containers)
+        rows[name] = partial(run_in, containers)
     for call in rows.values():
         call()
     seconds: dict[str, list[float]] = {"start": [start_seconds], **{name: [] for name in rows}}
@@ -82,6 +88,19 @@ def measure(calls: int) -> tuple[dict[str, list[float]], str, float]:
     for jail in jails:
         jail.close()
     return seconds, pool.tier, rate
+
+
+def engines() -> dict[str, Sandbox]:
+    """Docker with a warm container and without any, where an engine answers."""
+    try:
+        return {"docker warm": Docker(pool=1), "docker cold": Docker(pool=0)}
+    except ToolFault as fault:
+        print(f"no rows of Docker: {fault}", file=sys.stderr)
+        return {}
+
+
+def run_in(sandbox: Sandbox) -> None:
+    succeeds(sandbox.run(CODE, LIMITS))
 
 
 def summary(calls: int) -> dict[str, object]:
