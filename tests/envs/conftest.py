@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from langchain_core.tools import BaseTool, StructuredTool
 
-from reachlab import Budget, Message, Split, Task, Verifier
+from reachlab import Budget, Message, Split, Task, ToolResult, Transcript, Verifier
 from reachlab.envs.verifiers import Exact
 
 
@@ -52,6 +52,22 @@ class Toy:
     def _task(self, split: Split, seed: int, fact: str) -> Task:
         messages = (Message("system", "Be brief."), Message("user", "What is the fact?"))
         return Task(f"toy-{seed}", messages, (fact,), self.verifier, f"The fact is {fact}.", (), seed, split)
+
+
+@dataclass(frozen=True)
+class Saying:
+    """An imaginer that writes the same text as every observation."""
+
+    text: str
+
+    def imagine(
+        self,
+        transcripts: Sequence[Transcript],
+        results: Sequence[Sequence[ToolResult]],
+        seeds: Sequence[int],
+        max_tokens: int,
+    ) -> list[str]:
+        return [self.text] * len(seeds)
 
 
 CALL = '<tool_call>{"name": "ask", "arguments": {"subject": "fact"}}</tool_call>'

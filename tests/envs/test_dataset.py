@@ -14,7 +14,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from langchain_core.tools import StructuredTool
 
-from reachlab import Message, Task, ToolResult, Transcript, World
+from reachlab import Message, Task, World
 from reachlab.envs import Interaction, ReachEnv
 from reachlab.envs.dataset import Dataset
 from reachlab.errors import BadValue, ReachlabError, UnknownName
@@ -22,6 +22,8 @@ from reachlab.policies.scripted import ScriptedPolicy
 from reachlab.registry import Spec
 from reachlab.studies.rollout import rollout
 from reachlab.tools import Hermes
+
+from .conftest import Saying
 
 TOWNS = [f"{a}{b}" for a in ("bal", "dor", "kel", "mur", "nas", "pol") for b in ("ton", "wick", "ford", "by", "ham")]
 ROWS = [
@@ -64,21 +66,10 @@ def reads(messages: Sequence[Message], rng: np.random.Generator) -> str:
     return Hermes().render("search", {"query": messages[-1].content})
 
 
-class Dreamer:
-    def imagine(
-        self,
-        transcripts: Sequence[Transcript],
-        results: Sequence[Sequence[ToolResult]],
-        seeds: Sequence[int],
-        max_tokens: int,
-    ) -> list[str]:
-        return ["It lies on Thames."] * len(seeds)
-
-
 def success(made: Dataset, world: World) -> float:
     tasks = [made.task("test", seed) for seed in range(made.size("test"))]
     policy = ScriptedPolicy("reader", reads if world.offers_tools else (lambda messages, rng: words(messages)))
-    episodes = rollout(policy, made, tasks, world, list(range(len(tasks))), imaginer=Dreamer())
+    episodes = rollout(policy, made, tasks, world, list(range(len(tasks))), imaginer=Saying("It lies on Thames."))
     assert not any(e.stop.is_fault for e in episodes)
     return float(np.mean([e.reward for e in episodes]))
 

@@ -12,13 +12,15 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from langchain_core.tools import StructuredTool
 
-from reachlab import Family, Message, StopReason, ToolResult, Transcript, World
+from reachlab import Family, Message, StopReason, World
 from reachlab.envs import Interaction, ReachEnv
 from reachlab.errors import BadValue, MissingExtra, ReachlabError, UnknownName
 from reachlab.policies.scripted import ScriptedPolicy
 from reachlab.registry import Spec
 from reachlab.studies.rollout import rollout
 from reachlab.tools import Hermes
+
+from .conftest import Saying
 
 pytest.importorskip("reasoning_gym", reason="needs the extra reasoning-gym, which `make services` installs")
 pytestmark = pytest.mark.services
@@ -72,17 +74,6 @@ def test_a_generator_is_fixed_by_the_seed_and_scores_gold_above_all_else(name: s
     assert family.donor(task).messages != task.messages and family.donor(task).stratum == task.stratum
 
 
-class Dreamer:
-    def imagine(
-        self,
-        transcripts: Sequence[Transcript],
-        results: Sequence[Sequence[ToolResult]],
-        seeds: Sequence[int],
-        max_tokens: int,
-    ) -> list[str]:
-        return ["0"] * len(seeds)
-
-
 @pytest.mark.parametrize("tool", ["python", AFFORDANCES[0]])
 @pytest.mark.parametrize("world", list(World))
 def test_all_six_worlds_run(world: World, tool: str) -> None:
@@ -100,7 +91,7 @@ def test_all_six_worlds_run(world: World, tool: str) -> None:
         return seen[-1] if seen and tool == "python" else family.solution(task, seen)
 
     policy = ScriptedPolicy("script", script)
-    episodes = rollout(policy, family, tasks, world, list(range(len(tasks))), imaginer=Dreamer())
+    episodes = rollout(policy, family, tasks, world, list(range(len(tasks))), imaginer=Saying("0"))
     assert {e.stop for e in episodes} == {StopReason.ANSWERED}
     if world is World.LIVE:
         assert {e.reward for e in episodes} == {1.0}

@@ -9,7 +9,7 @@ import pytest
 from gymnasium.spaces import Discrete, Text
 from gymnasium.utils.env_checker import check_env
 
-from reachlab import NO_INFORMATION_WORLDS, Message, StopReason, Task, ToolResult, Transcript, World
+from reachlab import NO_INFORMATION_WORLDS, Message, StopReason, Task, World
 from reachlab.envs import Interaction, ReachEnv, Unicode
 from reachlab.envs.textgym import TextGym
 from reachlab.envs.textgym.receipts import certified, receipt
@@ -18,6 +18,8 @@ from reachlab.policies.scripted import ScriptedPolicy
 from reachlab.registry import Spec
 from reachlab.studies.rollout import rollout
 from reachlab.tools import Hermes
+
+from .conftest import Saying
 
 TEXT = Unicode(1000)
 HERE = __name__
@@ -86,19 +88,6 @@ def told(family: TextGym, task: Task) -> str:
     return episode.step(act(task.answers[0])).results[0].text.rpartition("receipt ")[2]
 
 
-class Guesser:
-    """Imagines that every guess is too low."""
-
-    def imagine(
-        self,
-        transcripts: Sequence[Transcript],
-        results: Sequence[Sequence[ToolResult]],
-        seeds: Sequence[int],
-        max_tokens: int,
-    ) -> list[str]:
-        return ["higher"] * len(seeds)
-
-
 def test_acting_and_the_receipt_earn_the_reward() -> None:
     family = TextGym(Number, {"top": 16}, script=halves, calls=5)
     task = family.task("test", 0)
@@ -129,7 +118,7 @@ def success(family: TextGym, world: World, tasks: int = 60) -> float:
         return act(halves("", seen))
 
     policy = ScriptedPolicy("halver", script)
-    episodes = rollout(policy, family, posed, world, list(range(tasks)), imaginer=Guesser())
+    episodes = rollout(policy, family, posed, world, list(range(tasks)), imaginer=Saying("higher"))
     assert {e.stop for e in episodes} == {StopReason.ANSWERED}
     return float(np.mean([e.reward for e in episodes]))
 

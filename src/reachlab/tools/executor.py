@@ -126,7 +126,7 @@ class ToolExecutor:
             raise _fault(tool, error) from error
 
     def _slow(self, tool: PreparedTool, arguments: Mapping[str, Any]) -> ToolResult:
-        output = _within(self._seconds, lambda: tool.invoke(arguments))
+        output = within(self._seconds, lambda: tool.invoke(arguments))
         failed = isinstance(output, ToolMessage) and output.status == "error"
         return ToolResult(self.cap(to_text(output)), is_error=failed)
 
@@ -151,7 +151,7 @@ def _fault(tool: PreparedTool, error: Exception) -> ToolFault:
     return ToolFault(f"tool {tool.name!r} failed: {type(error).__name__}: {error}")
 
 
-def _within(seconds: float | None, work: Callable[[], Any]) -> Any:
+def within(seconds: float | None, work: Callable[[], Any]) -> Any:
     """The result of *work*, which is abandoned after *seconds*: Python cannot stop a thread."""
     if seconds is None:
         return work()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from reachlab.errors import BadValue, ToolFault
-from reachlab.tools.executor import _within
+from reachlab.tools.executor import within
 from reachlab.tools.retrieval.protocol import MOST_QUERIES, ROUTE, Request, results
 from reachlab.tools.retrieval.records import Hit, check_k, texts_of
 
@@ -97,7 +97,7 @@ class HttpRetriever:
         client = self._client()
         try:
             # The client's own timeouts are for each packet: a server that drips bytes would hold us for ever.
-            exchanged: tuple[int, bytes] = _within(self._seconds, lambda: self._exchange(client, body))
+            exchanged: tuple[int, bytes] = within(self._seconds, lambda: self._exchange(client, body))
         except (httpx.TransportError, ToolFault) as error:
             raise _Again(f"{type(error).__name__}: {error}") from error
         except httpx.HTTPError as error:
