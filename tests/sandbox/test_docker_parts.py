@@ -19,7 +19,8 @@ from reachlab import SandboxLimits, registry
 from reachlab.errors import BadValue, MissingExtra, ToolFault
 from reachlab.sandbox import request
 from reachlab.sandbox.docker import options, owners, payload, sandbox, shelf
-from reachlab.sandbox.docker.inside import counters, work
+from reachlab.sandbox.docker.inside import work
+from reachlab.sandbox.docker.inside.counters import Counters
 from reachlab.sandbox.jail.inside import seccomp
 from reachlab.sandbox.jail.inside.owners import is_alive, owner
 from reachlab.sandbox.jail.inside.protocol import ONCE
@@ -110,20 +111,23 @@ def test_counting_files_follows_no_links(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("names", [("memory.events", "pids.events"), ("memory/memory.oom_control", "pids/pids.events")])
 def test_counters_of_both_versions_of_control_groups(tmp_path: Path, names: tuple[str, str]) -> None:
-    assert counters.killed_for_memory(str(tmp_path)) == counters.refused_processes(str(tmp_path)) == 0
+    none = Counters(str(tmp_path))
+    assert none.killed_for_memory() == none.refused_processes() == 0
     for name, text in zip(names, ("under_oom 0\noom_kill 3\n", "max 4\n"), strict=True):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert counters.killed_for_memory(str(tmp_path)) == 3
-    assert counters.refused_processes(str(tmp_path)) == 4
+    some = Counters(str(tmp_path))
+    assert (some.killed_for_memory(), some.refused_processes()) == (3, 4)
+    (tmp_path / names[1]).write_text("max 5\n")
+    assert some.refused_processes() == 5
 
 
 @pytest.mark.parametrize(("name", "anonymous"), [("memory.stat", "anon"), ("memory/memory.stat", "rss")])
 def test_memory_in_use_leaves_out_what_was_written(tmp_path: Path, name: str, anonymous: str) -> None:
-    assert counters.memory_in_use(0, str(tmp_path)) is None
+    assert Counters(str(tmp_path)).memory_in_use(0) is None
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(f"cache 9\n{anonymous} 100\nshmem 30\n")
-    assert counters.memory_in_use(20, str(tmp_path)) == 110
+    assert Counters(str(tmp_path)).memory_in_use(20) == 110
 
 
 def test_owners_are_known_by_number_and_start() -> None:

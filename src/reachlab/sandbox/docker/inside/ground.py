@@ -9,7 +9,8 @@ import math
 import os
 import resource
 
-from reachlab.sandbox.docker.inside import counters, work
+from reachlab.sandbox.docker.inside import work
+from reachlab.sandbox.docker.inside.counters import Counters
 from reachlab.sandbox.jail.inside import usage
 from reachlab.sandbox.jail.inside.grounds import kill_until_none, lower, signal_to
 from reachlab.sandbox.jail.inside.protocol import ONCE, Job, Limits
@@ -25,11 +26,11 @@ class Contained:
 
     def __init__(self, program: bytes) -> None:
         self._program = program
-        self._before = (0, 0)
-        self._own = counters.memory_in_use(0) or 0
+        self._counters, self._before = Counters(), (0, 0)
+        self._own = self._counters.memory_in_use(0) or 0
 
     def open_work(self, limits: Limits) -> None:
-        self._before = (counters.killed_for_memory(), counters.refused_processes())
+        self._before = (self._counters.killed_for_memory(), self._counters.refused_processes())
 
     def pids(self) -> list[int]:
         return usage.everyone_but(os.getpid())
@@ -45,19 +46,19 @@ class Contained:
 
     def overrun(self, limits: Limits) -> str:
         killed, refused = self._before
-        if counters.killed_for_memory() > killed:
+        if self._counters.killed_for_memory() > killed:
             return "memory"
-        if counters.refused_processes() > refused:
+        if self._counters.refused_processes() > refused:
             return "processes"
         now = work.used(self.work)
-        held = counters.memory_in_use(now.written_bytes)
+        held = self._counters.memory_in_use(now.written_bytes)
         if held is not None and held - self._own > limits.memory_bytes:  # with pages that no process counts as its own
             return "memory"
         return "written" if now.written_bytes > limits.written_bytes else "files" if now.files > limits.files else ""
 
     def memory(self, pids: list[int]) -> int:
         """As the kernel counts it for all, without what this process held at its start."""
-        found = counters.memory_in_use(work.used(self.work).written_bytes)
+        found = self._counters.memory_in_use(work.used(self.work).written_bytes)
         return usage.exact_memory(pids) if found is None else max(0, found - self._own)
 
     def enter(self) -> None:

@@ -111,7 +111,12 @@ class Watch:
     def _look(self) -> float:
         """Compare what is used with what is allowed. The processor time used so far."""
         self._reap()
-        limits, pids = self.job.limits, self._pids()
+        limits = self.job.limits
+        exceeded = self.ground.overrun(limits)
+        if exceeded == "memory":  # at the kernel's cap nothing is opened in time, so nobody is looked at
+            self.limit = self.limit or exceeded
+            return self.cpu_before
+        pids = self._pids()
         used = usage.measure(pids)
         if used.memory_bytes > limits.memory_bytes:
             used = used._replace(memory_bytes=self.ground.memory(pids))
@@ -126,7 +131,7 @@ class Watch:
         elif cpu - self.cpu_before > limits.cpu_seconds:
             self.limit = self.limit or "cpu"
         else:
-            self.limit = self.limit or self.ground.overrun(limits)
+            self.limit = self.limit or exceeded
         return cpu
 
     def _report(self) -> Report:
