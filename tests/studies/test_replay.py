@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,6 +117,17 @@ def test_provenance_splits_success(finished: Path) -> None:
     assert all(found[n]["ci"][0] <= found[n]["value"] <= found[n]["ci"][1] for n in ("success", "verified", "follows"))
     shown = CliRunner().invoke(app, ["provenance", str(finished), "--json"])
     assert json.loads(shown.stdout) == found
+
+
+def test_a_repetition_that_ends_in_a_fault_says_nothing(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def one_broken(*given: Any) -> list[Episode]:
+        first, *rest = with_donors_evidence(*given)
+        return [replace(first, stop=StopReason.FAULT, reward=0.0), *rest]
+
+    monkeypatch.setattr("reachlab.studies.provenance.with_donors_evidence", one_broken)
+    found = provenance(finished)
+    assert found["faults"] > 0 and found["episodes"] + found["faults"] == 160
+    assert found["success"]["value"] == pytest.approx(found["verified"]["value"] + found["unmoved"]["value"])
 
 
 def test_arms_that_cannot_be_meant_are_named(finished: Path) -> None:

@@ -67,7 +67,8 @@ def provenance(run: RunArgument, arm: ArmOption = "", as_json: JsonOption = Fals
         if as_json:
             console.print_json(found)
             return
-        console.say(f"{found['arm']}, {found['episodes']} episodes; shares of episodes, 95 % limits over tasks")
+        counted = f"{found['episodes']} episodes" + (f" ({found['faults']} faults left out)" if found["faults"] else "")
+        console.say(f"{found['arm']}, {counted}; shares of episodes, 95 % limits over tasks")
         for name, meaning in MEANINGS.items():
             estimate = found[name]
             if estimate["value"] is None:

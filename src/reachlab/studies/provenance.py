@@ -55,22 +55,27 @@ def provenance(root: Path, arm: str = "", report: Report = lambda done, total, r
     context, chosen = open_run(Path(root)), _arm(arm or PRIMARY.name)
     chunks = [(index, chunk) for index in context.runs(chosen) for chunk in range(context.spec.chunks(chosen.split))]
     found: list[Exchanged] = []
+    live = 0
     for done, (index, chunk) in enumerate(chunks):
         report(done, len(chunks), chosen.name)
         episodes = [e for e in read_episodes(context.store.episodes(chosen, index, chunk)) if not e.stop.is_fault]
+        live += len(episodes)
         for start in range(0, len(episodes), ROWS):
             found += exchanged(context, chosen, index, episodes[start : start + ROWS])
-    return {"schema": "reachlab.provenance/1", "arm": chosen.name, "episodes": len(found), **_summary(found)}
+    counts = {"episodes": len(found), "faults": live - len(found)}
+    return {"schema": "reachlab.provenance/1", "arm": chosen.name, **counts, **_summary(found)}
 
 
 def exchanged(context: Context, arm: Arm, index: int, episodes: Sequence[Episode]) -> list[Exchanged]:
-    """Each live episode with its repetition."""
+    """Each live episode with its repetition; none where that ended in a fault, which says nothing."""
     saw = [e for e in episodes if results_by_turn(e.messages)]
     again = with_donors_evidence(context.policy(arm, index), context.family, saw) if saw else []
-    repeated = {id(e): new for e, new in zip(saw, again, strict=True) if not new.stop.is_fault}
+    repeated = {id(e): new for e, new in zip(saw, again, strict=True)}
     out = []
     for episode in episodes:
         new = repeated.get(id(episode))
+        if new is not None and new.stop.is_fault:
+            continue
         donor = context.family.donor(task_of(context.family, episode))
         out.append(Exchanged(episode, new, new is not None and donor.verify(new.messages[-1].content) >= SUCCESS))
     return out
