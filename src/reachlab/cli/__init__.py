@@ -6,6 +6,7 @@ calibration's error rates, a sandbox's isolation, a plug-in's soundness, a repla
 run can be resumed). Heavy imports happen inside the commands, so that ``--help`` is quick.
 """
 
+from reachlab.cli import bench as bench
 from reachlab.cli import calibration as calibration
 from reachlab.cli import check as check
 from reachlab.cli import corpus as corpus
