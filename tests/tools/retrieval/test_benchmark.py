@@ -35,11 +35,16 @@ def test_recall_is_against_what_there_is() -> None:
 
 @pytest.mark.smoke
 def test_it_runs(tmp_path: Path) -> None:
-    command = [sys.executable, "-W", "error", str(BENCHMARK), "--documents", "300", "--repeats", "2", "--json"]
+    command = [sys.executable, "-W", "error", str(BENCHMARK), "--documents", "300", "--repeats", "2", "--json",
+               "--embed", "20"]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert set(found) == {"bm25", "fts5", "hybrid", "http"}
+    said = json.loads(done.stdout)
+    found = said["found"]
+    assert {*found, *said["skipped"]} == {"bm25", "fts5", "hybrid", "http", "dense"}
+    assert said["skipped"].keys() <= {"dense"}, "needs an extra"
     for rows in found.values():
         assert rows["queries/s"]["median"] > 0 and rows["index, s"]["low"] <= rows["index, s"]["high"]
-    assert found["bm25"]["queries/s / bm25's"] == {"median": 1.0, "low": 1.0, "high": 1.0}
+    assert found["bm25"]["queries/s / bm25's"] == {"median": 1.0, "low": 1.0, "high": 1.0, "repeats": 2}
+    if "dense" in found:
+        assert found["dense"]["documents embedded"]["median"] == 20 and found["dense"]["documents"]["median"] == 300

@@ -7,11 +7,13 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from reachlab.errors import BadValue
+from reachlab.tools.retrieval import cache
 from reachlab.tools.retrieval.cache import LIST, cache_folder, cached, key, whole
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -130,3 +132,16 @@ def test_a_killed_builder_leaves_no_index_and_no_lock(tmp_path: Path) -> None:
     assert cached(place, build, load) == "whole" and time.monotonic() - began < 5
     assert not list(tmp_path.glob("e.building-*"))
     assert json.loads((place / LIST).read_text()).keys() == {"b", "sub/index"}
+
+
+def test_waiting_for_another_process_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+
+    def watched(items: Iterable[float], what: str, every: int = 1) -> Iterator[float]:
+        shown.append(what)
+        yield from items
+
+    monkeypatch.setattr(cache, "watched", watched)
+    with cache._alone(tmp_path / "e", 5):
+        assert cached(tmp_path / "e", build, load, patience=0.1) == "whole"
+    assert any("another process" in what for what in shown)

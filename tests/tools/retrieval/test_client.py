@@ -46,7 +46,8 @@ def test_an_unreachable_server_is_a_fault_after_all_attempts() -> None:
     "body",
     [b"", b"hello", b"[]", b"{}", b'{"result": []}', b'{"result": [[], []]}', b'{"result": [5]}', b'{"result": [[5]]}',
      b'{"result": [[{"document": {}}]]}', b'{"result": [[{"document": {"contents": "x"}, "score": "high"}]]}',
-     b'{"result": [[{"document": {"contents": "x"}, "score": NaN}]]}', b"[" * 100_000],
+     b'{"result": [[{"document": {"contents": "x"}, "score": NaN}]]}',
+     b'{"result": [[{"document": {"contents": "x"}, "score": 1%s}]]}' % (b"0" * 400), b"[" * 100_000],
 )  # fmt: skip
 def test_an_answer_that_is_none_is_a_fault_at_once(body: bytes) -> None:
     with impostor(lambda c: c.sendall(OK % (len(body), body))) as (url, seen), client(url) as retriever:
@@ -96,7 +97,7 @@ def test_other_servers_forms_of_documents_are_read() -> None:
     assert results({"result": [documents]}, 1, 3)[0][2] == Hit("bare", "bare", 1 / 3)
 
 
-@pytest.mark.parametrize("url", ["localhost:8000", "ftp://x/", "http://", ""])
+@pytest.mark.parametrize("url", ["localhost:8000", "ftp://x/", "http://", "", "http://h:99999", "http://[::1"])
 def test_urls_are_checked(url: str) -> None:
     with pytest.raises(BadValue, match="url: got"):
         HttpRetriever(url)
@@ -128,3 +129,22 @@ def test_a_server_killed_in_the_middle_of_a_call_is_a_fault() -> None:
         with pytest.raises(ToolFault, match="did not answer"):
             retriever.retrieve("fox", 1)
         assert time.monotonic() - began < 10
+
+
+def test_what_a_policy_writes_is_no_trouble_for_a_server_that_is_picky() -> None:
+    class Picky:
+        def retrieve(self, query: str, k: int) -> list[str]:
+            query.encode()  # lone surrogates
+            if not query.strip():
+                raise ValueError("an empty query")
+            return [query]
+
+    with RetrievalServer(Picky()) as server, client(server.url, attempts=1) as retriever:
+        found = retriever.batch(["", "fox", " \n", "\ud800 fox"], 1)
+        assert [[h.text for h in hits] for hits in found] == [[], ["fox"], [], ["? fox"]]
+
+
+def test_a_child_forked_while_a_client_is_made_is_not_stuck() -> None:
+    retriever = HttpRetriever("http://127.0.0.1:9", seconds=1, attempts=1)
+    locks = [held for held in vars(retriever).values() if hasattr(held, "acquire")]
+    assert locks == [], "a lock that another thread holds at the fork is never released in the child"

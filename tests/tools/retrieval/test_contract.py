@@ -10,7 +10,7 @@ import pytest
 from reachlab import ToolCall
 from reachlab.errors import BadValue
 from reachlab.tools import ToolExecutor
-from reachlab.tools.retrieval import Ranked, hits_of, search_tool
+from reachlab.tools.retrieval import Dense, Ranked, hits_of, search_tool
 
 from .conftest import DOCUMENTS, TEXTS
 
@@ -81,8 +81,10 @@ def test_threads_see_what_one_thread_sees(retriever: Ranked) -> None:
 
 def test_a_k_that_is_none_is_refused(retriever: Ranked) -> None:
     for k in (0, -1):
-        with pytest.raises(BadValue, match="k: got"):
-            retriever.hits("red fox", k)
+        for query in ("red fox", "zebra", ""):
+            with pytest.raises(BadValue, match="k: got"):
+                retriever.hits(query, k)
+    assert 0 < len(retriever.hits("red fox", 1000)) <= len(TEXTS)
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # the test's own server
@@ -100,3 +102,9 @@ def test_a_forked_child_finds_the_same(retriever: Ranked) -> None:
         assert told.read() == b"same"
     os.waitpid(child, 0)
     assert retriever.retrieve("red fox ", 2) == expected
+
+
+@pytest.mark.parametrize(("query", "best"), [("Zu\u0308rich", 3), ("ＲＥＤ ＦＯＸ", 0), ("ZÜRICH", 3)])
+def test_the_same_letters_in_another_form_are_the_same_words(retriever: Ranked, query: str, best: int) -> None:
+    if not isinstance(retriever, Dense):  # what an encoder takes for the same is its own affair
+        assert retriever.retrieve(query, 1) == [TEXTS[best]]

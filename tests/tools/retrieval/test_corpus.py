@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from reachlab.errors import BadValue, UnknownName
-from reachlab.tools.retrieval import Counts, Document, read_corpus, stream_corpus
+from reachlab.tools.retrieval import Counts, Document, Source, read_corpus, stream_corpus
 from reachlab.tools.retrieval.passages import split
 
 
@@ -134,3 +134,50 @@ def test_longest_is_checked_and_streaming_holds_nothing_back(tmp_path: Path) -> 
     counts = Counts()
     stream = stream_corpus(path, counts)
     assert next(stream) == Document("0", "word 0") and counts.records == 1
+
+
+@pytest.mark.parametrize("place", [20, -200])  # what zlib sees, and what only the sum at the end shows
+def test_a_damaged_gzip_file_is_named(tmp_path: Path, place: int) -> None:
+    packed = bytearray(gzip.compress(b"".join(b'{"text": "x%d"}\n' % (i * i) for i in range(5000))))
+    packed[place] ^= 0xFF
+    (tmp_path / "bad.jsonl.gz").write_bytes(packed)
+    with pytest.raises(BadValue, match="gzip"):
+        read_corpus(tmp_path / "bad.jsonl.gz")
+
+
+def test_a_parquet_file_cut_or_damaged_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "c.parquet"
+    parquet.write_table(pyarrow.table({"text": [f"text {i}" for i in range(5000)]}), path, use_dictionary=False)
+    whole = path.read_bytes()
+    damaged = bytearray(whole)
+    damaged[100:200] = b"\xff" * 100
+    for content in (whole[:-500], bytes(damaged)):
+        path.write_bytes(content)
+        with pytest.raises(BadValue, match="a parquet file"):
+            read_corpus(path)
+
+
+def test_a_parquet_row_that_is_no_utf8_is_dropped_alone(tmp_path: Path) -> None:
+    kinds = pyarrow.array([b"one", b"\xff\xfe", b"three"], pyarrow.binary()).view(pyarrow.string())
+    parquet.write_table(pyarrow.table({"text": kinds, "id": ["a", "b", "c"]}), tmp_path / "c.parquet")
+    corpus = read_corpus(tmp_path / "c.parquet")
+    assert [d.id for d in corpus.documents] == ["a", "c"] and corpus.counts.unreadable == 1
+    assert "row 1" in corpus.counts.first["unreadable"]
+
+
+def test_a_title_is_never_lost_and_never_multiplied(tmp_path: Path) -> None:
+    words = " ".join(f"word{i}" for i in range(2000))
+    short, long, wordless = ("Only a title", ""), (words, "the body " * 300), ("?", "")
+    rows = [{"title": title, "text": text} for title, text in (short, long, wordless)]
+    corpus = read_corpus(jsonl(tmp_path / "c.jsonl", *rows))
+    first, *parts = corpus.documents
+    assert first == Document("0", "Only a title") and corpus.counts.empty == 1
+    assert max(len(d.text) for d in parts) <= 1200 and sum(d.text.count("word1999") for d in parts) == 1
+
+
+def test_what_is_lost_is_said_when_nobody_asks_for_the_counts(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "c.jsonl", {"id": "a", "text": "one"}, {"id": "a", "text": "another"}, "{broken")
+    with pytest.warns(UserWarning, match="1 repeated ids .first: a., 1 unreadable"):
+        assert len(Source(str(path)).corpus.documents) == 1
+    whole = jsonl(tmp_path / "w.jsonl", {"text": "one"}, {"text": "one"}, {"text": ""})
+    assert len(Source(str(whole)).corpus.documents) == 1  # repeated and empty: nothing is lost, nothing is said

@@ -114,3 +114,17 @@ def test_a_real_model_finds_meaning_where_words_fail(monkeypatch: pytest.MonkeyP
     else:
         os.kill(child, signal.SIGKILL)
     assert ended and os.waitstatus_to_exitcode(status) == 0
+
+
+def test_vectors_of_another_encoder_are_a_fault(tmp_path: Path) -> None:
+    class Later(Bags):
+        """The same name, other weights: what an upstream model becomes when its owner trains it again."""
+
+        def encode(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
+            return np.roll(super().encode(texts), 7, axis=1)
+
+    Dense(["red fox", "brown bear"], Bags()).save(tmp_path / "v.npy")
+    index = Dense(["red fox", "brown bear"], Later(), saved=tmp_path / "v.npy")
+    for _ in range(2):
+        with pytest.raises(ToolFault, match="another encoder"):
+            index.hits("red", 1)

@@ -128,3 +128,18 @@ def test_a_frozen_index_is_one_file_and_takes_nothing(tmp_path: Path) -> None:
         frozen.add(["a bear"])
     assert frozen.retrieve("fox", 1) == ["a fox"] and [p.name for p in tmp_path.iterdir()] == ["i.sqlite"]
     frozen.close()
+
+
+def test_ids_that_utf8_cannot_hold_and_a_k_that_sqlite_cannot_are_no_trouble(tmp_path: Path) -> None:
+    index = Fts5(tmp_path / "i.sqlite")
+    assert index.add([Document("\ud800", "a fox"), Document("\ud801", "a newt")]) == 2
+    assert [hit.text for hit in index.hits("fox", 10**30)] == ["a fox"]
+    index.close()
+
+
+def test_text_is_found_in_whatever_form_its_letters_are_written(tmp_path: Path) -> None:
+    index = Fts5(tmp_path / "i.sqlite")
+    index.add(["Zu\u0308rich", "Straße"])
+    assert index.retrieve("Zürich", 1) == index.retrieve("Zu\u0308rich", 1) == ["Zu\u0308rich"]
+    assert index.retrieve("STRASSE", 1) == ["Straße"]
+    index.close()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import beta
 
 from reachlab.errors import BadValue
 from reachlab.tools.retrieval import Bm25, Hit, Hybrid, coverage, fuse
-from reachlab.tools.retrieval.coverage import occurs
+from reachlab.tools.retrieval.coverage import answer_ranks, answerable, occurs
 
 
 def ranking(ids: str) -> list[Hit]:
@@ -40,6 +42,10 @@ def test_what_two_rank_well_beats_what_one_ranks_best() -> None:
     assert fuse([]) == fuse([[], []]) == []
 
 
+def test_a_document_that_one_ranking_repeats_counts_once() -> None:
+    assert {h.id: h.score for h in fuse([ranking("abab")])} == pytest.approx({"a": 1 / 61, "b": 1 / 62})
+
+
 def test_retrievers_without_ids_are_fused_by_text_and_asked_deep() -> None:
     parts = Fixed("abc"), Fixed("cab")
     assert Hybrid(parts).retrieve("q", 2) == ["text a", "text c"]
@@ -53,6 +59,8 @@ def test_options_are_checked() -> None:
         Hybrid([])
     with pytest.raises(BadValue, match="constant of the fusion: got"):
         Hybrid(one, constant=-1)
+    with pytest.raises(BadValue, match="constant of the fusion: got"):
+        Hybrid(one, constant=float("inf"))
     with pytest.raises(BadValue, match="k: got"):
         Hybrid(one, depth=0)
 
@@ -88,3 +96,20 @@ def test_questions_need_answers() -> None:
     for questions, answers in (([], []), (["q"], []), (["q"], ["a", "b"])):
         with pytest.raises(BadValue, match="questions and answers"):
             coverage(Bm25(["x"]), questions, answers)
+
+
+def test_the_rank_is_that_of_the_first_passage_with_an_answer() -> None:
+    index = Bm25(["red fox", "red bear", "red newt"])
+    assert answer_ranks(index, ["red"] * 4, ["newt", ["bear", "newt"], "owl", "fox"], 3) == [3, 2, None, 1]
+    assert answer_ranks(index, ["red"], ["newt"], 2) == [None]
+
+
+texts = st.lists(st.text("ab .+Éé", max_size=12), max_size=4)
+
+
+@given(texts, st.lists(st.lists(st.text("ab .+É", max_size=5), max_size=2), max_size=4))
+def test_one_pass_over_the_corpus_finds_what_looking_into_every_text_finds(
+    corpus: list[str], answers: list[list[str]]
+) -> None:
+    slowly = [any(occurs(answer, text) for text in corpus for answer in accepted) for accepted in answers]
+    assert answerable(corpus, answers) == slowly

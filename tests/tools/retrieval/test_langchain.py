@@ -79,6 +79,17 @@ def test_k_is_handed_on_to_those_that_take_it() -> None:
     assert len(FromLangChain(TakesK()).hits("q", 9)) == 9 and len(FromLangChain(TakesK()).hits("q", 1)) == 1
 
 
+def test_a_blank_query_never_reaches_theirs() -> None:
+    class NoBlanks(Theirs):
+        def _get_relevant_documents(self, query: str, *, run_manager: Any) -> list[LangChainDocument]:
+            query.encode()
+            assert query.strip()
+            return [LangChainDocument(query)]
+
+    retriever = FromLangChain(NoBlanks())
+    assert retriever.hits("", 1) == retriever.hits(" \n", 1) == [] and retriever.retrieve("\ud800 a", 1) == ["? a"]
+
+
 def test_what_theirs_raise_is_a_fault() -> None:
     with pytest.raises(ToolFault, match="retriever Theirs failed: KeyError"):
         FromLangChain(Theirs()).retrieve("bad", 1)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import closing
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from reachlab.cli import app
 from reachlab.tools.retrieval import HttpRetriever
 
 
@@ -37,6 +40,16 @@ def test_a_corpus_is_served_until_interrupted(tmp_path: Path) -> None:
             assert server.wait(10) == 130
         finally:
             server.kill()
+
+
+def test_a_used_port_is_said_before_the_corpus_is_indexed(tmp_path: Path) -> None:
+    corpus = tmp_path / "docs.jsonl"
+    corpus.write_text('{"text": "a fox"}')
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        command = ["serve-corpus", str(corpus), "--port", str(taken.getsockname()[1])]
+        done = CliRunner().invoke(app, command, env={"XDG_CACHE_HOME": str(tmp_path)})
+    assert done.exit_code == 2 and "in use" in done.stderr
+    assert not (tmp_path / "reachlab").exists()
 
 
 def test_what_cannot_be_served_is_said() -> None:

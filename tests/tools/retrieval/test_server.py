@@ -15,6 +15,7 @@ import pytest
 
 from reachlab.errors import BadValue, ToolFault
 from reachlab.tools.retrieval import Bm25, RetrievalServer
+from reachlab.tools.retrieval import server as server_module
 
 from .conftest import DOCUMENTS
 from .wire import client, post
@@ -60,6 +61,7 @@ def test_wrong_paths_methods_and_lengths_are_refused(server: RetrievalServer) ->
     assert post(server.url, b"{}", path="/search")[0] == 404
     assert post(server.url, b"", path="/retrieve", **{"Content-Length": "abc"})[0] == 400
     assert post(server.url, b"", path="/retrieve", **{"Content-Length": str(2**40)})[0] == 413
+    assert post(server.url, b"", path="/retrieve", **{"Content-Length": "9" * 5000})[0] == 413
     parts = urlsplit(server.url)
     for path, status in (("/health", 200), ("/retrieve", 405), ("/", 404)):
         with closing(http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)) as connection:
@@ -123,3 +125,36 @@ def test_a_closed_server_answers_nobody_not_even_whom_it_knows() -> None:
 def test_a_taken_port_is_named(server: RetrievalServer) -> None:
     with pytest.raises(BadValue, match="host and port: got"):
         RetrievalServer(Bm25(DOCUMENTS), port=urlsplit(server.url).port or 0)
+    for host in ("no such host", "..", "192.0.2.1"):
+        with pytest.raises(BadValue, match="host and port: got"):
+            RetrievalServer(Bm25(DOCUMENTS), host)
+
+
+def test_an_address_of_version_6_is_one_that_clients_can_use() -> None:
+    try:
+        server = RetrievalServer(Bm25(DOCUMENTS), "::1")
+    except BadValue:
+        pytest.skip("no IPv6 here")
+    with server, client(server.url) as retriever:
+        assert retriever.retrieve("red fox", 1) == ["the red fox hunts at night"]
+
+
+def test_starting_asks_no_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(*_: object) -> str:
+        raise AssertionError("a name was looked up, which may take minutes where no name server answers")
+
+    monkeypatch.setattr(socket, "getfqdn", asked)
+    RetrievalServer(Bm25(DOCUMENTS), "0.0.0.0").close()
+
+
+def test_a_request_that_drips_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "SECONDS", 0.5)
+    with RetrievalServer(Bm25(DOCUMENTS)) as server:
+        parts = urlsplit(server.url)
+        with closing(socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10)) as connection:
+            began = time.monotonic()
+            with pytest.raises(OSError):
+                while time.monotonic() - began < 8:
+                    connection.sendall(b"X")
+                    time.sleep(0.1)
+                raise AssertionError("the server still reads")

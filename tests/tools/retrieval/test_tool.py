@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from langchain_core.documents import Document as LangChainDocument
 from langchain_core.retrievers import BaseRetriever
+from langchain_core.tools import ToolException
 
 from reachlab import ToolCall
-from reachlab.errors import BadValue, UnknownName
+from reachlab.errors import BadValue, ToolFault, UnknownName
 from reachlab.registry import Spec
 from reachlab.tools import ToolExecutor, prepare
-from reachlab.tools.retrieval import Bm25, Document, RetrievalServer, corpus_search
+from reachlab.tools.retrieval import Bm25, Document, RetrievalServer, corpus_search, search_tool
 from reachlab.tools.retrieval.builders import RETRIEVERS
 
 FACTORY = "reachlab.tools.retrieval.tool:corpus_search"
@@ -116,7 +117,9 @@ def test_the_retriever_http_takes_an_address(corpus: Path) -> None:
     ("options", "said"),
     [({"retriever": "bm52"}, "Did you mean 'bm25'"), ({"options": {"words": "x"}}, "Did you mean 'word'"),
      ({"k": 0}, "k: got 0"), ({"k": "3"}, "k: got '3'"), ({"retriever": "hybrid", "options": {"of": [1]}}, "of: got"),
-     ({"options": {"word": 5}}, "options of 'bm25'"), ({"retreiver": "bm25"}, "Did you mean 'retriever'"),
+     ({"options": {"word": 5}}, "word: got 5"), ({"options": {"word": "["}}, "word: got '['"),
+     ({"options": {"word": "(a)b"}}, "word: got"), ({"options": {"word": "a*"}}, "word: got"),
+     ({"retreiver": "bm25"}, "Did you mean 'retriever'"),
      ({"retriever": "nowhere:at_all"}, "nowhere"), ({"text": "body"}, "no text in body; it has text")],
 )  # fmt: skip
 def test_wrong_options_are_named(corpus: Path, options: dict[str, Any], said: str) -> None:
@@ -131,3 +134,27 @@ def test_processes_that_start_together_share_one_index(corpus: Path, retriever: 
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         assert set(pool.map(in_process, [(str(corpus), str(cache), retriever)] * 3)) == {"the red fox"}
     assert len([p for p in cache.iterdir() if p.is_dir()]) == 1
+
+
+def test_a_result_is_one_line_whatever_ends_it() -> None:
+    tool = search_tool(Bm25(["a fox\n", "\r\na fox too"]), k=2, description="Search.")
+    assert ask(tool, "fox") == "a fox\na fox too"
+    with pytest.raises(BadValue, match="k: got 0"):
+        search_tool(Bm25(["a fox"]), k=0, description="Search.")
+
+
+class Failing:
+    """A retriever of somebody's, whose failure looks like one that the policy caused."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def retrieve(self, query: str, k: int) -> list[str]:
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [ToolException("no"), ValueError("no"), KeyError("no"), ToolFault("no")])
+def test_a_retriever_that_fails_is_never_an_observation(error: Exception) -> None:
+    tool = search_tool(Failing(error), k=1, description="Search.")
+    with pytest.raises(ToolFault, match="no"):
+        ask(tool, "fox")

@@ -9,7 +9,6 @@ Not covered: stemming, stop words (``word`` says what counts as a word), adding 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -17,10 +16,10 @@ from pathlib import Path
 import bm25s
 
 from reachlab.errors import BadValue
-from reachlab.tools.retrieval.progress import watched
+from reachlab.tools.retrieval.progress import pulsing, watched
 from reachlab.tools.retrieval.records import Document, Hit, check_k, numbered, texts_of, top
+from reachlab.tools.retrieval.words import WORD, folded, word_pattern
 
-WORD = r"\w+"
 LONGEST_CACHED = 1000
 """Characters of the longest query whose answer is kept: longer ones never repeat, and would fill the memory."""
 
@@ -32,7 +31,7 @@ class Bm25:
         self, documents: Iterable[str | Document], word: str = WORD, saved: Path | None = None
     ) -> None:
         """*saved*: a folder that ``save`` wrote for the same documents and words; loaded instead of indexing."""
-        self._word = re.compile(word)
+        self._word = word_pattern(word)
         self._documents = numbered(documents)
         for position, document in enumerate(self._documents):
             if not self._word.search(document.text):
@@ -59,13 +58,15 @@ class Bm25:
             for text in watched(self.documents, "indexing (bm25)")
         ]
         index = bm25s.BM25()
-        index.index((ids, vocabulary), show_progress=False)
+        with pulsing("scoring (bm25)"):
+            index.index((ids, vocabulary), show_progress=False)
         return index
 
     def _words(self, text: str) -> list[str]:
-        return self._word.findall(text.lower())
+        return self._word.findall(folded(text))
 
     def _found(self, query: str, k: int) -> tuple[Hit, ...]:
+        check_k(k)
         return self._cached(query, k) if len(query) <= LONGEST_CACHED else self._search(query, k)
 
     def _search(self, query: str, k: int) -> tuple[Hit, ...]:
@@ -73,5 +74,5 @@ class Bm25:
         if not known:
             return ()
         scores = self._index.get_scores(known)
-        best = ((self._documents[i], float(scores[i])) for i in top(scores, check_k(k)))
+        best = ((self._documents[i], float(scores[i])) for i in top(scores, k))
         return tuple(Hit(document.id, document.text, score) for document, score in best)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import inspect
 import json
 import sqlite3
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -25,7 +26,7 @@ from langchain_core.retrievers import BaseRetriever
 
 from reachlab.errors import BadValue, UnknownName
 from reachlab.registry import resolve
-from reachlab.tools.retrieval.bm25 import WORD, Bm25
+from reachlab.tools.retrieval.bm25 import Bm25
 from reachlab.tools.retrieval.cache import cache_folder, cached, key
 from reachlab.tools.retrieval.client import HttpRetriever
 from reachlab.tools.retrieval.corpus import LONGEST, Corpus, read_corpus
@@ -35,6 +36,7 @@ from reachlab.tools.retrieval.fts5 import Fts5
 from reachlab.tools.retrieval.hybrid import DEPTH, Hybrid, K
 from reachlab.tools.retrieval.langchain import FromLangChain
 from reachlab.tools.retrieval.records import Retriever
+from reachlab.tools.retrieval.words import VERSION, WORD
 
 FILE, VECTORS = "index.sqlite", "vectors.npy"
 
@@ -52,7 +54,11 @@ class Source:
 
     @cached_property
     def corpus(self) -> Corpus:
-        return read_corpus(self.path, text=self.text, id=self.id, title=self.title, longest=self.longest)
+        """The passages. A warning says what was lost; repeated and empty documents are no loss."""
+        found = read_corpus(self.path, text=self.text, id=self.id, title=self.title, longest=self.longest)
+        if found.counts.unreadable or found.counts.repeated_ids:
+            warnings.warn(f"corpus {self.path}: {found.counts}", stacklevel=2)
+        return found
 
     def place(self, kind: str, *parts: object) -> Path:
         """The entry of the cache for an index of this corpus that also follows from *parts*."""
@@ -84,7 +90,7 @@ def state(path: Path) -> str:
 
 def _bm25(source: Source, *, word: str = WORD) -> Retriever:
     documents = source.corpus.documents
-    place = source.place("bm25", word, version("bm25s"))
+    place = source.place("bm25", word, VERSION, version("bm25s"))
     return cached(
         place, lambda folder: Bm25(documents, word).save(folder), lambda folder: Bm25(documents, word, saved=folder)
     )
@@ -96,7 +102,7 @@ def _fts5(source: Source, *, tokenize: str = "unicode61 remove_diacritics 2") ->
         index.add(source.corpus.documents)
         index.freeze()
 
-    place = source.place("fts5", tokenize, sqlite3.sqlite_version)
+    place = source.place("fts5", tokenize, VERSION, sqlite3.sqlite_version)
     return cached(place, build, lambda folder: Fts5(folder / FILE, frozen=True))
 
 

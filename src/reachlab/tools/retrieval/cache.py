@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from reachlab.errors import BadValue
+from reachlab.tools.retrieval.progress import watched
 
 T = TypeVar("T")
 LIST = "files.json"
-FORMAT = 1
+FORMAT = 2
 """Part of every key: a change of what entries hold must change it."""
 PATIENCE = 600.0
 """Seconds to wait for another process that builds the same entry; then this one builds it too."""
@@ -123,14 +124,19 @@ def _sweep(place: Path) -> None:
 @contextmanager
 def _alone(place: Path, patience: float) -> Iterator[None]:
     """Keeps other builders of *place* out while the block runs; the kernel lets go when this process dies."""
-    until = time.monotonic() + patience
     with (place.parent / f"{place.name}.lock").open("w") as file:
-        while True:
-            try:
+        for _ in watched(_pauses(patience), "waiting for another process that indexes the same", every=1):
+            with suppress(BlockingIOError):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
-            except BlockingIOError:
-                if time.monotonic() > until:  # publishing is atomic: two builders waste time, nothing else
-                    break
-                time.sleep(0.05)
         yield
+
+
+def _pauses(patience: float) -> Iterator[None]:
+    """Moments to look; they end when the patience does: publishing is atomic, two builders waste time, nothing else."""
+    until = time.monotonic() + patience
+    while True:
+        yield
+        if time.monotonic() > until:
+            return
+        time.sleep(0.05)

@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from reachlab.errors import BadValue, ToolFault
 from reachlab.tools.executor import within
 from reachlab.tools.retrieval.protocol import MOST_QUERIES, ROUTE, Request, results
-from reachlab.tools.retrieval.records import Hit, check_k, texts_of
+from reachlab.tools.retrieval.records import Hit, check_k, clean, texts_of
 
 if TYPE_CHECKING:
     import httpx
@@ -40,9 +39,7 @@ class HttpRetriever:
 
     def __init__(self, url: str, seconds: float = 10.0, attempts: int = 3, pause: float = 0.1) -> None:
         """*pause*: seconds before the second attempt; doubled before each later one."""
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise BadValue("url", url, "http:// or https:// with a host; the path /retrieve is added if there is none")
+        parts = _parts(url)
         if not 0 < seconds < float("inf") or not 0 <= pause <= LONGEST_PAUSE:
             raise BadValue("seconds and pause", (seconds, pause), f"seconds > 0, a pause from 0 to {LONGEST_PAUSE}")
         if type(attempts) is not int or attempts < 1:
@@ -50,7 +47,6 @@ class HttpRetriever:
         self.url = url.rstrip("/") + ROUTE if parts.path in ("", "/") else url
         self._seconds, self._attempts, self._pause = seconds, attempts, pause
         self._clients: dict[int, httpx.Client] = {}
-        self._lock = threading.Lock()
 
     def retrieve(self, query: str, k: int) -> list[str]:
         return texts_of(self.hits(query, k))
@@ -59,10 +55,13 @@ class HttpRetriever:
         return self.batch([query], k)[0]
 
     def batch(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """Hits of many queries; a request holds as many as the protocol allows."""
+        """Hits of many queries; a request holds as many as the protocol allows. Blank ones are not asked: many servers
+        fail on them, and what a policy writes is no fault."""
         check_k(k)
-        chunks = [queries[i : i + MOST_QUERIES] for i in range(0, len(queries), MOST_QUERIES)]
-        return [hits for chunk in chunks for hits in self._ask(chunk, k)]
+        asked = [clean(query) for query in queries if query.strip()]
+        chunks = [asked[i : i + MOST_QUERIES] for i in range(0, len(asked), MOST_QUERIES)]
+        found = (hits for chunk in chunks for hits in self._ask(chunk, k))
+        return [next(found) if query.strip() else [] for query in queries]
 
     def close(self) -> None:
         """Close this process's connections. Idempotent; a later call opens new ones."""
@@ -71,12 +70,11 @@ class HttpRetriever:
             client.close()
 
     def _ask(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        # json.dumps writes lone surrogates as escapes, which UTF-8 could not hold.
         body = json.dumps(Request(tuple(queries), k, True).to_json()).encode()
         said = self._patiently(body)
         try:
             return results(json.loads(said), len(queries), k)
-        except (ValueError, RecursionError) as error:
+        except (ValueError, OverflowError, RecursionError) as error:
             raise ToolFault(f"{self.url} does not answer as /retrieve does: {error}") from error
 
     def _patiently(self, body: bytes) -> bytes:
@@ -126,7 +124,18 @@ class HttpRetriever:
     def _client(self) -> httpx.Client:
         import httpx
 
-        with self._lock:
-            if os.getpid() not in self._clients:
-                self._clients[os.getpid()] = httpx.Client(timeout=self._seconds)
-            return self._clients[os.getpid()]
+        # No lock: another thread could hold it while this process forks. Two threads may make one; the first stays.
+        found = self._clients.get(os.getpid())
+        return found or self._clients.setdefault(os.getpid(), httpx.Client(timeout=self._seconds))
+
+
+def _parts(url: str) -> SplitResult:
+    allowed = "http:// or https:// with a host; the path /retrieve is added if there is none"
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError as error:  # a port beyond 65535, half an address of version 6
+        raise BadValue("url", url, f"{allowed} ({error})") from error
+    if not known:
+        raise BadValue("url", url, allowed)
+    return parts

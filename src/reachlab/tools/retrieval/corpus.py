@@ -18,13 +18,13 @@ Not covered: PDF and HTML, languages without white space (they are split within 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from reachlab.errors import BadValue
-from reachlab.tools.retrieval.formats import Record, Unreadable, records
+from reachlab.tools.retrieval.formats import Record, Unreadable, how_many, records
 from reachlab.tools.retrieval.passages import passages
 from reachlab.tools.retrieval.progress import watched
 from reachlab.tools.retrieval.records import Document
@@ -87,9 +87,9 @@ def read_corpus(
     path: str | Path, *, text: str | None = None, id: str = "id", title: str = "title", longest: int = LONGEST
 ) -> Corpus:
     """The corpus at *path*; *text*, *id* and *title* name fields. *text* None: ``text``, else ``contents``."""
-    counts = Counts()
-    stream = stream_corpus(path, counts, text=text, id=id, title=title, longest=longest)
-    return Corpus(tuple(watched(stream, "reading the corpus")), counts)
+    counts, where = Counts(), Path(path)
+    found = watched(records(where, text, id, title), "reading the corpus", count=lambda: how_many(where))
+    return Corpus(tuple(_kept(found, where, counts, longest)), counts)
 
 
 def stream_corpus(
@@ -101,12 +101,16 @@ def stream_corpus(
     title: str = "title",
     longest: int = LONGEST,
 ) -> Iterator[Document]:
-    """Passages one by one; *counts* is filled on the way. 32 bytes a document are kept, to know what came before."""
+    """Passages one by one; *counts* is filled on the way. Two hashes a document stay, to know what came before."""
+    where = Path(path)
+    return _kept(records(where, text, id, title), where, counts, longest)
+
+
+def _kept(found: Iterable[Record | Unreadable], where: Path, counts: Counts, longest: int) -> Iterator[Document]:
     if not isinstance(longest, int) or isinstance(longest, bool) or longest < 1:
         raise BadValue("longest", longest, "a whole number of characters, >= 1")
-    where = Path(path)
     seen: set[bytes] = set()
-    for record in records(where, text, id, title):
+    for record in found:
         counts.records += 1
         if isinstance(record, Unreadable):
             counts.drop("unreadable", record.reason)

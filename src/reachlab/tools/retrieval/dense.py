@@ -20,11 +20,14 @@ from typing import Any
 import numpy as np
 
 from reachlab.errors import BadValue, ToolFault
-from reachlab.tools.retrieval.bm25 import LONGEST_CACHED, WORD
+from reachlab.tools.retrieval.bm25 import LONGEST_CACHED
 from reachlab.tools.retrieval.encoders import Encoder, load_encoder
 from reachlab.tools.retrieval.records import Document, Hit, check_k, numbered, texts_of, top
+from reachlab.tools.retrieval.words import WORD
 
 DIGITS = 6
+ALIKE = 0.999
+"""Least cosine of a saved vector with the same text's vector of today: batches and libraries change the last digits."""
 _WORD = re.compile(WORD)
 Matrix = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -51,12 +54,14 @@ class Dense:
             self._matrix_N_D = np.load(saved, mmap_mode="r")
         if len(self._matrix_N_D) != len(self._documents):
             raise BadValue("vectors", len(self._matrix_N_D), f"one for each of {len(self._documents)} documents")
+        self._to_check = saved is not None
         self._cached = lru_cache(maxsize=4096)(self._search)
 
     def retrieve(self, query: str, k: int) -> list[str]:
         return texts_of(self.hits(query, k))
 
     def hits(self, query: str, k: int) -> list[Hit]:
+        check_k(k)
         if not _WORD.search(query):
             return []
         return list(self._cached(query, k) if len(query) <= LONGEST_CACHED else self._search(query, k))
@@ -67,10 +72,22 @@ class Dense:
             np.save(opened, self._matrix_N_D)
 
     def _search(self, query: str, k: int) -> tuple[Hit, ...]:
+        if self._to_check:
+            self._check()
         query_D = _normal(self._encoder.encode([query]))[0]
         scores = np.round(self._matrix_N_D @ query_D, DIGITS).astype(np.float64)
-        best = ((self._documents[i], float(scores[i])) for i in top(scores, check_k(k), self._floor))
+        best = ((self._documents[i], float(scores[i])) for i in top(scores, k, self._floor))
         return tuple(Hit(document.id, document.text, score) for document, score in best)
+
+
+    def _check(self) -> None:
+        """A model that changed under the same name would rank by chance; it is loaded with the first query."""
+        now_D = _normal(self._encoder.encode([self._documents[0].text]))[0]
+        saved_D = self._matrix_N_D[0]
+        if now_D.shape != saved_D.shape or (saved_D.any() and float(now_D @ saved_D) < ALIKE):
+            what = f"the saved vectors are of another encoder than {self._encoder.identity!r} is now"
+            raise ToolFault(f"{what}: delete them, and they are made again")
+        self._to_check = False
 
 
 def _normal(vectors_N_D: Matrix) -> Matrix:
@@ -78,4 +95,4 @@ def _normal(vectors_N_D: Matrix) -> Matrix:
     if not np.isfinite(vectors_N_D).all():
         raise ToolFault("the encoder gave vectors that are not finite")
     lengths_N_1 = np.linalg.norm(vectors_N_D, axis=1, keepdims=True)
-    return (vectors_N_D / np.where(lengths_N_1 == 0, 1, lengths_N_1)).astype(np.float32)
+    return (vectors_N_D / np.where(lengths_N_1 == 0, 1, lengths_N_1)).astype(np.float32, copy=False)

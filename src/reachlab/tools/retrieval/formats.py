@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import gzip
 import json
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from reachlab.errors import BadValue, UnknownName
 TEXT_FIELDS = ("text", "contents")
 TEXT_FILES = (".txt", ".md", ".rst")
 JSON_FILES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
-ROWS = 1024
+ROWS = 128
 """Rows of a parquet file that are in memory at a time."""
 
 
@@ -73,6 +74,20 @@ def records(path: Path, text: str | None, id: str, title: str) -> Iterator[Recor
     raise BadValue("corpus", str(path), f"a folder of text files, or a file {', '.join((*JSON_FILES, '.parquet'))}")
 
 
+def how_many(path: Path) -> int | None:
+    """About how many records stand at *path*, for a bar; None where that would take long to find out."""
+    if path.is_dir():
+        return sum(file.suffix.lower() in TEXT_FILES for file in path.rglob("*"))
+    if path.suffix == ".parquet":
+        from pyarrow.parquet import read_metadata
+
+        return int(read_metadata(path).num_rows)
+    if path.suffix == ".gz":
+        return None
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b""))
+
+
 def _json_lines(path: Path, fields: Fields) -> Iterator[Record | Unreadable]:
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
         place = 0
@@ -81,7 +96,7 @@ def _json_lines(path: Path, fields: Fields) -> Iterator[Record | Unreadable]:
                 if line.strip():
                     yield _json_record(line, place, f"line {number}", fields)
                     place += 1
-        except (EOFError, gzip.BadGzipFile) as error:
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise BadValue("corpus", str(path), f"a whole gzip file ({error})") from error
 
 
@@ -104,11 +119,24 @@ def _parquet(path: Path, fields: Fields) -> Iterator[Record | Unreadable]:
             columns = _columns(file.schema_arrow.names, fields)
             place = 0
             for batch in file.iter_batches(ROWS, columns=columns):
-                for row in batch.to_pylist():
-                    yield fields.record(row, place, f"row {place}")
+                for row in _rows(batch):
+                    yield Unreadable(f"row {place}: {row}") if isinstance(row, str) else (
+                        fields.record(row, place, f"row {place}")
+                    )
                     place += 1
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, OSError) as error:
         raise BadValue("corpus", str(path), f"a parquet file ({error})") from error
+
+
+def _rows(batch: Any) -> Sequence[dict[str, Any] | str]:
+    """The rows of a batch; for one that is no UTF-8 what is wrong with it."""
+    try:
+        rows: list[dict[str, Any] | str] = batch.to_pylist()
+    except UnicodeDecodeError as error:
+        if batch.num_rows == 1:
+            return [f"not UTF-8 ({error})"]
+        rows = [row for place in range(batch.num_rows) for row in _rows(batch.slice(place, 1))]
+    return rows
 
 
 def _columns(there: list[str], fields: Fields) -> list[str]:

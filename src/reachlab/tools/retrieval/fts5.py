@@ -28,10 +28,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from reachlab.errors import BadValue, ToolFault
-from reachlab.tools.retrieval.bm25 import WORD
 from reachlab.tools.retrieval.connections import Connections
-from reachlab.tools.retrieval.progress import watched
+from reachlab.tools.retrieval.progress import pulsing, watched
 from reachlab.tools.retrieval.records import Document, Hit, check_k, texts_of
+from reachlab.tools.retrieval.words import WORD, folded
 
 BUSY_SECONDS = 30.0
 BATCH = 1000
@@ -85,11 +85,11 @@ class Fts5:
         return texts_of(self.hits(query, k))
 
     def hits(self, query: str, k: int) -> list[Hit]:
-        asked = match_expression(query)
+        most, asked = min(check_k(k), 2**31), match_expression(query)  # SQLite's numbers end somewhere
         if not asked:
             return []
         with self._using("searching") as connection:
-            found = connection.execute(_SEARCH, (asked, check_k(k))).fetchall()
+            found = connection.execute(_SEARCH, (asked, most)).fetchall()
         return [Hit(id_, text, -score) for id_, text, score in found]
 
     def __len__(self) -> int:
@@ -98,7 +98,7 @@ class Fts5:
 
     def optimize(self) -> None:
         """Merge what many additions have scattered."""
-        with self._using("optimizing") as connection:
+        with self._using("optimizing") as connection, pulsing("merging (fts5)"):
             connection.execute("INSERT INTO words(words) VALUES ('optimize')")
 
     def freeze(self) -> None:
@@ -143,7 +143,7 @@ class Fts5:
 
 def match_expression(query: str) -> str:
     """The query as FTS5 reads it: quoted words joined by OR, at most ``MOST_WORDS``; empty if it has no word."""
-    words = dict.fromkeys(match[0].lower() for match in re.finditer(WORD, query))
+    words = dict.fromkeys(match[0] for match in re.finditer(WORD, folded(query)))
     return " OR ".join(f'"{word}"' for word in itertools.islice(words, MOST_WORDS))
 
 
@@ -167,11 +167,12 @@ def _append(connection: sqlite3.Connection, batch: list[str | Document], positio
     for item in batch:
         document = item if isinstance(item, Document) else Document(str(position), item)
         text = _encodable(document.text)
-        there = connection.execute("SELECT text FROM documents WHERE id = ?", (document.id,)).fetchone()
+        id_ = document.id.encode("utf-8", "backslashreplace").decode()  # ids stay different
+        there = connection.execute("SELECT text FROM documents WHERE id = ?", (id_,)).fetchone()
         if there is None:
             position += 1
-            connection.execute("INSERT INTO documents VALUES (?, ?, ?)", (position, document.id, text))
-            connection.execute("INSERT INTO words(rowid, text) VALUES (?, ?)", (position, text))
+            connection.execute("INSERT INTO documents VALUES (?, ?, ?)", (position, id_, text))
+            connection.execute("INSERT INTO words(rowid, text) VALUES (?, ?)", (position, folded(text)))
         elif there[0] != text:
             raise BadValue("id of a document", document.id, "one that does not stand for another text already")
     return position

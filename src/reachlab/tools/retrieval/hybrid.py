@@ -13,6 +13,7 @@ Not covered: weights, learned fusion, re-ranking.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from reachlab.errors import BadValue
@@ -33,8 +34,8 @@ class Hybrid:
     def __init__(self, retrievers: Sequence[Retriever], constant: float = K, depth: int = DEPTH) -> None:
         if not retrievers:
             raise BadValue("retrievers", list(retrievers), "at least one")
-        if not constant >= 0:
-            raise BadValue("constant of the fusion", constant, ">= 0; 60 in the literature")
+        if not 0 <= constant < math.inf:
+            raise BadValue("constant of the fusion", constant, "finite and >= 0; 60 in the literature")
         self._retrievers = tuple(retrievers)
         self._constant = float(constant)
         self._depth = check_k(depth)
@@ -52,8 +53,9 @@ def fuse(rankings: Sequence[Sequence[Hit]], constant: float = K) -> list[Hit]:
     found: dict[str, str] = {}
     scores: dict[str, float] = {}
     for ranking in rankings:
-        for rank, hit in enumerate(ranking, 1):
+        for rank, id_ in enumerate(dict.fromkeys(hit.id for hit in ranking), 1):  # a repeated document counts once
+            scores[id_] = scores.get(id_, 0.0) + 1 / (constant + rank)
+        for hit in ranking:
             found.setdefault(hit.id, hit.text)
-            scores[hit.id] = scores.get(hit.id, 0.0) + 1 / (constant + rank)
     best = sorted(found, key=scores.__getitem__, reverse=True)  # stable, also in reverse
     return [Hit(id_, found[id_], scores[id_]) for id_ in best]

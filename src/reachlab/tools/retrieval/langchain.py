@@ -18,7 +18,7 @@ from langchain_core.documents import Document as LangChainDocument
 from langchain_core.retrievers import BaseRetriever
 
 from reachlab.errors import BadValue, ToolFault
-from reachlab.tools.retrieval.records import Hit, check_k, hits_of, texts_of
+from reachlab.tools.retrieval.records import Hit, check_k, clean, hits_of, texts_of
 
 
 class FromLangChain:
@@ -38,9 +38,11 @@ class FromLangChain:
         return texts_of(self.hits(query, k))
 
     def hits(self, query: str, k: int) -> list[Hit]:
-        asked: dict[str, Any] = {"k": check_k(k)} if self._takes_k else {}
+        check_k(k)
+        if not query.strip():  # many embedders refuse it, and what a policy writes is no fault
+            return []
         try:
-            found = self._base.invoke(query, None, **asked)
+            found = self._base.invoke(clean(query), None, **({"k": k} if self._takes_k else {}))
         except Exception as error:  # whatever a third party's retriever raises, the policy did not cause it
             raise ToolFault(f"retriever {type(self._base).__name__} failed: {type(error).__name__}: {error}") from error
         return [Hit(_id(document), document.page_content, 1 / rank) for rank, document in enumerate(found[:k], 1)]

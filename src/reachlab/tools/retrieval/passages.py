@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import re
 
-from reachlab.tools.retrieval.bm25 import WORD
 from reachlab.tools.retrieval.formats import Record
 from reachlab.tools.retrieval.records import Document
+from reachlab.tools.retrieval.words import WORD
 
 _WORD = re.compile(WORD)
 
 
 def passages(record: Record, longest: int) -> list[Document]:
-    """The record as documents of at most *longest* characters each, the title not counted; none if it has no word."""
-    head = f"{record.title}\n" if record.title else ""
-    pieces = [piece for piece in split(record.body.strip(), longest) if _WORD.search(piece)]
+    """The record as documents of at most *longest* characters each, the title not counted; none if it has no word.
+
+    A title that is longer than that, or that has nothing under it, is text like any other.
+    """
+    head, body = (f"{record.title}\n" if record.title else ""), record.body.strip()
+    if len(record.title) > longest or not _WORD.search(body):
+        head, body = "", f"{head}{body}".strip()
+    pieces = [piece for piece in split(body, longest) if _WORD.search(piece)]
     if len(pieces) < 2:
         return [Document(record.id, head + piece) for piece in pieces]
     return [Document(f"{record.id}#{number}", head + piece) for number, piece in enumerate(pieces)]

@@ -88,6 +88,11 @@ def check_k(k: object) -> int:
     return k
 
 
+def clean(query: str) -> str:
+    """*query* as other people's code bears it: with ``?`` for lone surrogates, which UTF-8 cannot hold."""
+    return query.encode("utf-8", "replace").decode()
+
+
 def top(scores: FloatArray, k: int, above: float = 0.0) -> IntArray:
     """Positions of the *k* highest scores over *above*, best first, ties in order; as a stable sort would give them."""
     found = np.flatnonzero(scores > above)

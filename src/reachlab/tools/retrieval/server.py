@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import socket
 import threading
 import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any
 
 from reachlab import Json
@@ -42,18 +44,15 @@ class RetrievalServer:
     def __init__(
         self, retriever: Retriever, host: str = "127.0.0.1", port: int = 0, topk: int = 3, connections: int = 256
     ) -> None:
-        try:
-            self._http = _Http((host, port), _Handler, connections)
-        except (OSError, OverflowError) as error:
-            allowed = f"an address of this machine that is free ({error})"
-            raise BadValue("host and port", f"{host}:{port}", allowed) from error
-        self._http.retriever, self._http.topk = retriever, check_k(topk)
+        check_k(topk)
+        self._http = _listening(host, port, connections)
+        self._http.retriever, self._http.topk = retriever, topk
         self._thread: threading.Thread | None = None
 
     @property
     def url(self) -> str:
         host, port = self._http.server_address[:2]
-        return f"http://{str(host)}:{port}"
+        return f"http://[{host!s}]:{port}" if ":" in str(host) else f"http://{host!s}:{port}"
 
     def start(self) -> None:
         """Answer in a thread until ``close``."""
@@ -88,6 +87,19 @@ def serve(retriever: Retriever, host: str = "127.0.0.1", port: int = 8000, topk:
     RetrievalServer(retriever, host, port, topk).run()
 
 
+def check_free(host: str, port: int) -> None:
+    """``BadValue`` if nobody could listen there now: to be said before an index is made, which may take long."""
+    _listening(host, port, 1).server_close()
+
+
+def _listening(host: str, port: int, connections: int) -> _Http:
+    try:
+        return _Http((host, port), _Handler, connections)
+    except (OSError, OverflowError, UnicodeError) as error:
+        allowed = f"an address of this machine that is free ({error})"
+        raise BadValue("host and port", f"{host}:{port}", allowed) from error
+
+
 class _Http(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512
@@ -98,18 +110,35 @@ class _Http(ThreadingHTTPServer):
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
         self._free = threading.BoundedSemaphore(connections)
-        self._open: set[socket.socket] = set()
+        self._open: dict[socket.socket, float] = {}
+        """Open connections, and until when the next request must have come in whole: no end while one is answered."""
         super().__init__(address, handler)
+
+    def server_bind(self) -> None:
+        TCPServer.server_bind(self)  # HTTPServer's own asks name servers for its name, which it uses nowhere
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def expect(self, connection: socket.socket, seconds: float) -> None:
+        self._open[connection] = time.monotonic() + seconds
+
+    def service_actions(self) -> None:
+        """Once in every round of ``serve_forever``: end what drips. A timeout of the socket's is for each byte."""
+        for connection, until in list(self._open.items()):
+            if time.monotonic() > until:
+                _hang_up(connection)
 
     def server_close(self) -> None:
         super().server_close()
         for connection in list(self._open):  # clients keep theirs open; they would be answered for ever
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+            _hang_up(connection)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if self._free.acquire(blocking=False):
-            super().process_request(request, client_address)
+            try:
+                super().process_request(request, client_address)
+            except BaseException:  # no thread could be started
+                self._free.release()
+                raise
             return
         body = b'{"detail": "too many connections"}'
         request.settimeout(1)
@@ -118,15 +147,20 @@ class _Http(ThreadingHTTPServer):
         self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
+        self.expect(request, SECONDS)
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._open.discard(request)
+            self._open.pop(request, None)
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         LOG.debug("connection of %s ended", client_address, exc_info=True)  # clients go away when they like
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Refused(Exception):
@@ -156,6 +190,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(status, {"detail": what})
             return
         try:
+            self.server.expect(self.connection, math.inf)
             k = asked.topk or self.server.topk
             found = [hits_of(self.server.retriever, query, k) for query in asked.queries]
         except Exception as error:  # whatever a retriever does, the client must hear of it
@@ -183,15 +218,12 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Refused(411, "a Content-Length is needed")
         if not (length.isascii() and length.isdigit()):
             raise _Refused(400, f"Content-Length is {length!r}")
-        if int(length) > MOST_BYTES:
-            raise _Refused(413, f"the body has {int(length)} bytes, at most {MOST_BYTES} are read")
-        until, body = time.monotonic() + SECONDS, bytearray()
-        while len(body) < int(length):
-            chunk = self.rfile.read1(min(int(length) - len(body), 2**16))
-            if not chunk or time.monotonic() > until:
-                raise _Refused(408, f"the body ended after {len(body)} of {length} bytes")
-            body += chunk
-        return bytes(body)
+        if len(length) > 9 or int(length) > MOST_BYTES:
+            raise _Refused(413, f"the body has {length[:20]} bytes, at most {MOST_BYTES} are read")
+        body = self.rfile.read(int(length))
+        if len(body) < int(length):
+            raise _Refused(408, f"the body ended after {len(body)} of {length} bytes")
+        return body
 
     def _say(self, status: int, content: Json) -> None:
         body = json.dumps(content).encode()
@@ -202,6 +234,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
+        self.server.expect(self.connection, SECONDS)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What the standard library refuses (no HTTP, other methods) is told as ours is, not in HTML."""

@@ -21,11 +21,12 @@ from typing import Annotated, Any
 from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import Field
 
-from reachlab.errors import BadValue
-from reachlab.tools.retrieval.bm25 import WORD, Bm25
+from reachlab.errors import BadValue, ToolFault
+from reachlab.tools.retrieval.bm25 import Bm25
 from reachlab.tools.retrieval.builders import Source, build_retriever, state
 from reachlab.tools.retrieval.corpus import LONGEST
 from reachlab.tools.retrieval.records import Retriever, check_k
+from reachlab.tools.retrieval.words import WORD
 
 NO_RESULTS = "No results."
 DESCRIPTION = "Search the documents."
@@ -34,15 +35,23 @@ DESCRIPTION = "Search the documents."
 def search_tool(retriever: Retriever, *, k: int, description: str) -> BaseTool:
     """``search(query)``: the *k* best documents, one a line, or ``No results.``."""
 
+    check_k(k)
+
     def search(query: Annotated[str, Field(description="What to look for.")]) -> str:
-        return "\n".join(map(one_line, retriever.retrieve(query, k))) or NO_RESULTS
+        try:
+            found = retriever.retrieve(query, k)
+        except ToolFault:
+            raise
+        except Exception as error:  # also a ToolException: the contract is that no query makes a retriever raise
+            raise ToolFault(f"the retriever failed: {type(error).__name__}: {error}") from error
+        return "\n".join(map(one_line, found)) or NO_RESULTS
 
     return StructuredTool.from_function(search, name="search", description=description)
 
 
 def one_line(text: str) -> str:
     """*text* without line ends, so that a result is a line."""
-    return " ".join(text.split()) if len(text.splitlines()) > 1 else text
+    return text if text.splitlines() == [text] else " ".join(text.split())
 
 
 def search_documents(
@@ -51,7 +60,7 @@ def search_documents(
     """The tool over a corpus that stands in a ``Spec``: ``Spec("search", {"documents": [...], "k": 1})``."""
     if isinstance(documents, str) or not all(isinstance(document, str) for document in documents):
         raise BadValue("documents", documents, "a list of texts")
-    return search_tool(Bm25(documents, word), k=check_k(k), description=description)
+    return search_tool(Bm25(documents, word), k=k, description=description)
 
 
 def corpus_search(
