@@ -1,8 +1,9 @@
 """Calls per second through the executor, next to a bare ``tool.invoke`` of the same tool.
 
 Command: ``python benchmarks/tools.py [--rounds 7] [--seconds .3] [--json]``. The rows take turns within one run, so
-that whatever else the machine does falls on all of them; medians over the rounds with the least and the most, and the
-ratio of the medians, executor over invoke. MCP rows need the extra ``mcp`` and are left out without it.
+that whatever else the machine does falls on all of them. Shown are medians over the rounds, with the least and the
+most; the ratio, executor over invoke, is taken within each round. The executor has a limit of seconds, as in an
+episode. MCP rows need the extra ``mcp`` and are left out without it.
 
 trivial: a typed function; calculator, sql: as shipped; mcp shared: a living stdio server of the process; mcp episode:
 one within an episode, opened beforehand; isolated: a worker process, opened beforehand. Bare invoke of the per-episode
@@ -37,6 +38,7 @@ from reachlab.tools.outside.isolated import isolated
 from reachlab.tools.outside.shared import close_shared
 from reachlab.tools.sql import sql_tool
 
+LIMIT_SECONDS = 600.0
 SERVER = Path(__file__).parents[1] / "examples" / "servers" / "folder.py"
 
 
@@ -77,19 +79,31 @@ def subjects() -> Iterator[dict[str, Subject]]:
         close_shared()
 
 
-def pair(subject: Subject, stack: ExitStack) -> tuple[Callable[[], Any], Callable[[], Any], float]:
-    """The call through the executor, the bare one, and milliseconds until the episode's first was answered."""
-    executor = stack.enter_context(closing(ToolExecutor([subject.tool])))
+@dataclass(frozen=True)
+class Row:
+    """Two ways to make the same call."""
+
+    through: Callable[[], Any]
+    bare: Callable[[], Any]
+
+
+def row(subject: Subject, stack: ExitStack) -> Row:
+    executor = stack.enter_context(closing(ToolExecutor([subject.tool], seconds=LIMIT_SECONDS)))
     calls = [ToolCall(subject.tool.name, subject.arguments)]
-    begun = time.perf_counter()
-    (first,) = executor.execute(calls)
-    opened = 1000 * (time.perf_counter() - begun)
-    assert not first.is_error, first
     arguments = dict(subject.arguments)
     for name, marker in prepare(subject.tool).episodic.items():
         arguments[name] = stack.enter_context(closing(marker.open()))
     call = {"name": subject.tool.name, "args": arguments, "id": "0", "type": "tool_call"}
-    return lambda: executor.execute(calls), lambda: subject.tool.invoke(call), opened
+    return Row(lambda: executor.execute(calls), lambda: subject.tool.invoke(call))
+
+
+def opening(subject: Subject) -> float:
+    """Milliseconds until the first call of a fresh episode was answered."""
+    with closing(ToolExecutor([subject.tool], seconds=LIMIT_SECONDS)) as executor:
+        begun = time.perf_counter()
+        (first,) = executor.execute([ToolCall(subject.tool.name, subject.arguments)])
+        assert not first.is_error, first
+        return 1000 * (time.perf_counter() - begun)
 
 
 def rate(call: Callable[[], Any], seconds: float) -> float:
@@ -102,23 +116,22 @@ def rate(call: Callable[[], Any], seconds: float) -> float:
 
 
 def measure(rounds: int, seconds: float) -> dict[str, dict[str, Any]]:
-    with subjects() as rows, ExitStack() as stack:
-        pairs = {name: pair(subject, stack) for name, subject in rows.items()}
-        found: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in rows}
-        for _ in range(rounds):
-            for name, (through, bare, _opened) in pairs.items():
-                found[name][0].append(rate(through, seconds))
-                found[name][1].append(rate(bare, seconds))
-    out = {}
-    for name, (through_rates, bare_rates) in found.items():
-        executor, invoke = summary(through_rates), summary(bare_rates)
-        ratio = executor["median"] / invoke["median"]
-        out[name] = {"executor": executor, "invoke": invoke, "ratio": ratio, "open_ms": pairs[name][2]}
-    return out
+    found: dict[str, dict[str, list[float]]] = {}
+    with subjects() as chosen, ExitStack() as stack:
+        rows = {name: row(subject, stack) for name, subject in chosen.items()}
+        for turn in range(rounds):
+            for name, ways in rows.items():
+                told = found.setdefault(name, {"executor": [], "invoke": [], "ratio": [], "open_ms": []})
+                order = ("executor", "invoke") if turn % 2 == 0 else ("invoke", "executor")
+                for how in order:
+                    told[how].append(rate(ways.through if how == "executor" else ways.bare, seconds))
+                told["ratio"].append(told["executor"][-1] / told["invoke"][-1])
+                told["open_ms"].append(opening(chosen[name]))
+    return {name: {what: summary(values) for what, values in told.items()} for name, told in found.items()}
 
 
-def summary(rates: list[float]) -> dict[str, float]:
-    return {"median": statistics.median(rates), "least": min(rates), "most": max(rates)}
+def summary(values: list[float]) -> dict[str, float]:
+    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
 
 
 def main() -> None:
@@ -131,13 +144,14 @@ def main() -> None:
     if options.json:
         print(json.dumps({"rounds": options.rounds, "seconds": options.seconds, "rows": found}))
         return
-    for name, row in found.items():
-        told = "".join(f"{how} {_shown(row[how]):28}" for how in ("executor", "invoke"))
-        print(f"{name:12}{told}ratio {row['ratio']:6.2f}  open {row['open_ms']:6.1f} ms")
+    print(f"{'':12}{'executor, calls/s':>28}{'invoke, calls/s':>28}{'ratio':>24}{'open, ms':>28}")
+    for name, told in found.items():
+        rates = "".join(f"{_shown(told[how], 0):>28}" for how in ("executor", "invoke"))
+        print(f"{name:12}{rates}{_shown(told['ratio'], 2):>24}{_shown(told['open_ms'], 1):>28}")
 
 
-def _shown(rates: dict[str, float]) -> str:
-    return f"{rates['median']:8.0f} ({rates['least']:.0f}..{rates['most']:.0f})"
+def _shown(values: dict[str, float], places: int) -> str:
+    return f"{values['median']:.{places}f} ({values['least']:.{places}f} to {values['most']:.{places}f})"
 
 
 if __name__ == "__main__":

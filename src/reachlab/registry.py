@@ -28,7 +28,14 @@ Kind = Literal["families", "policies", "tools", "sandboxes"]
 SHORT_NAMES: dict[str, dict[str, str]] = {
     "families": {
         "lexicon": "reachlab.envs.lexicon:Lexicon",
+        "arithmetic": "reachlab.envs.arithmetic:Arithmetic",
         "program": "reachlab.envs.program:Program",
+        "lock": "reachlab.envs.lock:Lock",
+        "countdown": "reachlab.envs.countdown:Countdown",
+        "maze": "reachlab.envs.maze:Maze",
+        "rule": "reachlab.envs.rule:Rule",
+        "hash": "reachlab.envs.hash:Hash",
+        "composition": "reachlab.envs.composition:Composition",
         "dataset": "reachlab.envs.dataset:Dataset",
         "reasoning-gym": "reachlab.envs.reasoning_gym:ReasoningGym",
         "textgym": "reachlab.envs.textgym:TextGym",

@@ -1,14 +1,16 @@
 """Worlds, budgets and stop reasons: what ends an episode, with what reward, and what never runs after that."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
+import numpy as np
 import pytest
 from langchain_core.tools import StructuredTool
 
 from reachlab import Budget, Message, StopReason, World
 from reachlab.envs import Interaction
 from reachlab.errors import BadValue
+from reachlab.tools import EPISODE_RNG
 
 Make = Callable[..., Any]
 BAD = '<tool_call>{"name": "ask", "arguments": {}}</tool_call>'
@@ -232,3 +234,31 @@ def test_replay_runs_nothing_and_reaches_the_same_state(toy: Make, call: str) ->
         assert getattr(second, name) == getattr(first, name)
     with pytest.raises(BadValue, match="fresh"):
         second.replay(first.log)
+
+
+def roll(rng: Annotated[np.random.Generator, EPISODE_RNG]) -> int:
+    """Roll a die of a million sides."""
+    return int(rng.integers(10**6))
+
+
+ROLL = '<tool_call>{"name": "roll", "arguments": {}}</tool_call>'
+
+
+def test_what_tools_draw_follows_from_task_and_seed(toy: Make) -> None:
+    family = toy(extra=(StructuredTool.from_function(roll),))
+
+    def rolled(task_seed: int, seed: int) -> list[str]:
+        episode = Interaction(family, family.task("train", task_seed), World.LIVE, seed=seed)
+        return [episode.step(ROLL).results[0].text for _ in range(2)]
+
+    assert rolled(7, 1) == rolled(7, 1)
+    assert len({*rolled(7, 1), *rolled(7, 2), *rolled(8, 1)}) == 6
+
+
+def test_a_replay_brings_back_what_tools_drew(toy: Make) -> None:
+    family = toy(extra=(StructuredTool.from_function(roll),))
+    first, second = start(family, World.LIVE, seed=3), start(family, World.LIVE, seed=3)
+    first.step(ROLL)
+    second.replay(first.log)
+    assert not second.unrestorable
+    assert second.step(ROLL).results == first.step(ROLL).results

@@ -1,5 +1,6 @@
 """Questions from files: what is read, refused, split, searched, and what the shuffled world may not show."""
 
+import csv
 import json
 import logging
 from collections.abc import Callable, Sequence
@@ -198,6 +199,14 @@ def test_bad_rows_are_refused_by_number_or_left_out_and_logged(write: Write, cap
     assert made.report.kept == len(ROWS) and "30 of 36 rows kept" in caplog.text
 
 
+def test_questions_that_differ_in_a_sign_are_different_and_in_capitals_or_blanks_are_not(write: Write) -> None:
+    sums = [{"question": f"What is {n} {sign} 2?", "answer": f"{n}{sign}2"} for n in range(20) for sign in "+-*/"]
+    assert family(write(sums), columns={}, verifier="exact", affordances=["python"]).report.kept == 80
+    for again in ("WHAT IS 3 + 2", "what  is 3 +\u00a02 ?"):
+        with pytest.raises(BadValue, match="repeat a question with other answers"):
+            family(write([*sums, {"question": again, "answer": "5"}]), columns={}, affordances=["python"])
+
+
 def test_a_question_may_not_stand_in_both_splits(write: Write) -> None:
     rows = [{**row, "part": ("train", "test")[n % 2]} for n, row in enumerate(ROWS)]
     rows.append({**rows[0], "part": "test"})
@@ -269,7 +278,12 @@ def test_every_format_gives_the_same_questions(write: Write, tmp_path: Path) -> 
     parquet.write_table(arrow.Table.from_pylist(ROWS), tmp_path / "qa.parquet")
     saved(tmp_path / "stream", ROWS)
     saved(tmp_path / "file", ROWS, stream=False)
-    for name in ("qa.parquet", "stream", "file"):
+    for suffix, delimiter in ((".csv", ","), (".tsv", "\t")):
+        with (tmp_path / f"qa{suffix}").open("w", newline="", encoding="utf-8-sig") as file:  # as spreadsheets write it
+            sheet = csv.DictWriter(file, list(ROWS[0]), delimiter=delimiter)
+            sheet.writeheader()
+            sheet.writerows(ROWS)
+    for name in ("qa.parquet", "qa.csv", "qa.tsv", "stream", "file"):
         assert everything(family(str(tmp_path / name))) == wanted
     (tmp_path / "both").mkdir()
     (tmp_path / "both" / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
@@ -337,13 +351,56 @@ def test_files_that_cannot_be_read_are_named(write: Write, tmp_path: Path) -> No
     write()
     with pytest.raises(UnknownName, match="Did you mean 'qa.jsonl'"):
         family(str(tmp_path / "qa.json"))
-    (tmp_path / "qa.csv").write_text("question,answer\n")
+    (tmp_path / "qa.txt").write_text("question,answer\n")
+    (tmp_path / "latin.csv").write_bytes(b"question,answer\ncaf\xe9,x\n")
+    (tmp_path / "quotes.csv").write_text('question,answer\n"open,x\n')
     (tmp_path / "broken.parquet").write_text("no parquet")
     (tmp_path / "empty").mkdir()
     (tmp_path / "latin.jsonl").write_bytes(b'{"question": "caf\xe9"}\n')
-    for name in ("qa.csv", "broken.parquet", "empty", "latin.jsonl"):
-        with pytest.raises(BadValue, match=".jsonl or .parquet"):
+    for name in ("qa.txt", "broken.parquet", "empty", "latin.jsonl", "latin.csv", "quotes.csv"):
+        with pytest.raises(BadValue, match=".tsv or .parquet"):
             family(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "a header and at least one row"),
+        ("question,answer\n", "at least one row"),
+        ("question,question\na,b\n", "all different"),
+        ("question,answer\na,b\nc\n", "row 2 of qa.csv: got '1 cells', allowed: 2"),
+        ("question,answer\na,b,c\n", "row 1 of qa.csv"),
+        ("question,anwser\na,b\n", "Did you mean 'anwser'"),
+    ],
+)
+def test_a_table_that_is_not_one_is_named_by_its_row(text: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "qa.csv").write_text(text)
+    with pytest.raises(ReachlabError, match=says):
+        Dataset(str(tmp_path / "qa.csv"), affordances=["python"])
+
+
+def test_cells_are_texts_whatever_they_look_like_and_as_long_as_they_are(tmp_path: Path) -> None:
+    with (tmp_path / "qa.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [["question", "answer", "text"], *([f"Code {n},\nplease?", f"00{n}", "x" * 200_000] for n in range(30))]
+        )
+    made = family(str(tmp_path / "qa.csv"), verifier="exact")
+    assert all(made.task("test", n).answers[0].startswith("00") for n in range(made.size("test")))
+
+
+def test_answers_of_mixed_types_are_read_as_texts(write: Write, tmp_path: Path) -> None:
+    kinds: list[Any] = ["text", 7, 7.0, 2.5, True, ["c", 1], {"text": ["b"]}]
+    rows = [{"question": f"Which is {n}?", "answer": kinds[n % len(kinds)]} for n in range(70)]
+    made = family(write(rows), columns={}, affordances=["python"])
+    found = {made.task("test", n).answers for n in range(made.size("test"))}
+    assert found == {("text",), ("7",), ("2.5",), ("True",), ("c", "1"), ("b",)}
+    unusable = [b"bytes", None]
+    parquet.write_table(
+        arrow.table({"question": ["Who?", "Where?"], "answer": arrow.array(unusable, arrow.binary())}),
+        tmp_path / "bytes.parquet",
+    )
+    with pytest.raises(BadValue, match="2 without an answer"):
+        family(str(tmp_path / "bytes.parquet"), columns={}, affordances=["python"])
 
 
 def test_tasks_are_equal_when_asked_for_again(write: Write) -> None:

@@ -10,10 +10,11 @@ from gymnasium.spaces import Discrete, Text
 from gymnasium.utils.env_checker import check_env
 
 from reachlab import NO_INFORMATION_WORLDS, Message, StopReason, Task, World
-from reachlab.envs import Interaction, ReachEnv, Unicode
+from reachlab.envs import Interaction, ReachEnv, Unicode, check_family
 from reachlab.envs.textgym import TextGym
 from reachlab.envs.textgym.receipts import certified, receipt
 from reachlab.errors import BadValue, ReachlabError, ToolFault, UnknownName
+from reachlab.findings import require
 from reachlab.policies.scripted import ScriptedPolicy
 from reachlab.registry import Spec
 from reachlab.studies.rollout import rollout
@@ -261,14 +262,40 @@ def test_gymnasium_accepts_every_world(world: World) -> None:
     check_env(gymnasium.make("reachlab/Lexicon-v0", family=TextGym(Number), world=world.value).unwrapped)
 
 
-def test_it_is_built_from_plain_data_and_says_that_it_cannot_be_restored() -> None:
-    env = ReachEnv(Spec(f"{TextGym.__module__}:TextGym", {"env": f"{HERE}:Number", "options": {"top": 4}}))
+@pytest.mark.parametrize("world", [World.LIVE, World.SHUFFLED])
+def test_a_snapshot_is_restored_by_playing_again(world: World) -> None:
+    """Two tries are spent and the third ends it, in the restored episode as in the first."""
+    made = Spec(f"{TextGym.__module__}:TextGym", {"env": f"{HERE}:Number", "options": {"top": 64, "tries": 3}})
+    env, other = ReachEnv(made, world), ReachEnv(made, world)
     env.reset(seed=1)
-    with pytest.raises(BadValue, match="act"):
-        env.snapshot()
-    closed = ReachEnv(TextGym(Number), "closed")
-    closed.reset(seed=1)
-    closed.restore(closed.snapshot())
+    for action in ("100", "101"):
+        env.step(Hermes().render("act", {"action": action}))
+    other.restore(env.snapshot())
+    third = Hermes().render("act", {"action": "102"})
+    assert env.step(third)[0] == other.step(third)[0] and "receipt" in env.episode.messages[-1].content
+
+
+USERS = """
+import gymnasium
+from reachlab.envs import Unicode
+from reachlab.envs.textgym import TextGym
+class Coin(gymnasium.Env):
+    observation_space = action_space = Unicode(9)
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.number = str(self.np_random.integers(1000))
+        return "Call a number.", {"solution": [self.number]}
+    def step(self, action):
+        return f"It was {self.number}.", float(action == self.number), True, False, {}
+family = TextGym(Coin, calls=1)
+"""
+
+
+def test_ten_lines_of_a_user_make_a_family() -> None:
+    assert len(USERS.split("class", 1)[1].strip().splitlines()) <= 10
+    written: dict[str, Any] = {"__name__": HERE}
+    exec(USERS, written)
+    require(check_family(written["family"], tasks=16))
 
 
 def test_an_id_of_gymnasium_works() -> None:

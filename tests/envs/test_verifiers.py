@@ -5,16 +5,40 @@ from typing import Any
 import pytest
 
 from reachlab import Verifier
-from reachlab.envs.verifiers import KINDS, VERIFIERS, Numeric, Regex, TokenF1, normalise, verifier
-from reachlab.errors import BadValue, UnknownName
+from reachlab.envs.verifiers import KINDS, VERIFIERS, Last, Numeric, Regex, TokenF1, normalise, verifier
+from reachlab.errors import BadValue, ToolFault, UnknownName
 
 
 @pytest.mark.parametrize(
     ("text", "plain"),
-    [("The Eiffel-Tower!", "eiffeltower"), ("  an apple,\n a pear ", "apple pear"), ("A.", ""), ("theatre", "theatre")],
+    [
+        ("The Eiffel-Tower!", "eiffeltower"),
+        ("  an apple,\n a pear ", "apple pear"),
+        ("A.", ""),
+        ("theatre", "theatre"),
+        ("$5 + 5 = 10", "5 5 10"),
+    ],
 )
 def test_text_is_normalised_as_squad_does(text: str, plain: str) -> None:
     assert normalise(text) == plain
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("caf\u00e9", "cafe\u0301"),
+        ("\ufb01ne", "fine"),
+        ("\uff21\uff22", "AB"),
+        ("Stra\u00dfe", "STRASSE"),
+        ("\u201cParis\u201d\u2026", "paris"),
+        ("don\u2019t", "don't"),
+        ("\u5317\u4eac\u3002", "\u5317\u4eac"),
+        ("a\u00a0big\u00a0dog", "big dog"),
+        ("zero\u200bwidth", "zerowidth"),
+    ],
+)
+def test_what_looks_the_same_beyond_ascii_is_the_same(one: str, other: str) -> None:
+    assert normalise(one) == normalise(other) != ""
 
 
 @pytest.mark.parametrize(
@@ -37,6 +61,16 @@ def test_text_is_normalised_as_squad_does(text: str, plain: str) -> None:
         ("numeric", "none", ("0",), 0.0),
         ("numeric", "9e999", ("5",), 0.0),
         ("numeric", "9" * 100_000, ("5",), 0.0),
+        ("numeric", "5 cm2", ("5 cm2",), 1.0),
+        ("numeric", "2", ("5 cm2",), 0.0),
+        ("numeric", "H2O at 5 %", ("5",), 1.0),
+        ("numeric", "1_000", ("1000",), 1.0),
+        ("numeric", "0", ("1_000",), 0.0),
+        ("numeric", "1\u202f234\u202f567,5", ("5",), 1.0),
+        ("numeric", "EUR 1\u202f234", ("1234",), 1.0),
+        ("numeric", "CHF 1'234.50", ("1234.5",), 1.0),
+        ("numeric", "1,2345", ("1",), 0.0),
+        ("numeric", "\uff11\uff12", ("12",), 1.0),
     ],
 )
 def test_rewards(kind: str, text: str, answers: tuple[str, ...], reward: float) -> None:
@@ -53,6 +87,22 @@ def test_a_pattern_reads_the_answer_from_a_longer_reply() -> None:
     assert read("6 times 12. #### 72", ("72",)) == 1 and read("72", ("72",)) == 1
     assert read("72 #### 71", ("72",)) == 0 and read("", ("72",)) == 0
     assert Regex("yes|no", ignore_case=True)("NO, wait: Yes", ("yes",)) == 1
+
+
+@pytest.mark.parametrize("judge", [Regex("^(a|b|ab)*c$"), Last("^(?:a|b|ab)*c$")])
+def test_a_pattern_that_backtracks_without_end_is_stopped_and_named(
+    judge: Verifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reachlab.envs.verifiers.MATCH_SECONDS", 0.1)
+    with pytest.raises(ToolFault, match="nested repeats backtrack"):
+        judge("ab" * 40 + "cc", ("c",))
+
+
+def test_a_threshold_makes_a_success_of_what_is_near_enough() -> None:
+    answers = ("Paris",)
+    assert TokenF1()("London Rome Paris", answers) == 0.5  # which counts as a success
+    strict = TokenF1(threshold=0.6)
+    assert (strict("London Rome Paris", answers), strict("old Paris", answers)) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("name", VERIFIERS)
@@ -84,6 +134,9 @@ def test_a_verifier_with_options_is_built_from_plain_data() -> None:
         ({"name": "regex"}, "options of verifier 'regex'"),
         ({"name": "regex", "options": {"pattern": "("}}, "a regular expression"),
         ({"name": "regex", "options": {"pattern": "(a)(b)"}}, "at most one capturing group"),
+        ({"name": "last", "options": {"pattern": "["}}, "a regular expression"),
+        ({"name": "regex", "options": {"pattern": 3}}, "a regular expression"),
+        ({"name": "token-f1", "options": {"threshold": 1.5}}, "above 0, at most 1"),
         ({"name": "numeric", "options": {"absolute": -1}}, "absolute tolerance: got -1"),
         ({"kind": "numeric"}, "a short name or"),
     ],

@@ -40,9 +40,27 @@ def test_nothing_is_written_over_and_bad_names_are_named(tmp_path: Path) -> None
         ("env", "No Good", "small letters"),
         ("env", "class", "Python name"),
         ("env", "../up", "Python name"),
+        ("tool", "search", "no tool of the registry has"),
+        ("env", "lexicon", "no env of the registry has"),
+        ("env", "task", "no builtin and no module"),  # its class would hide the Task that it makes
+        ("tool", "tool", "no builtin and no module"),
+        ("tool", "str", "no builtin and no module"),
+        ("env", "json", "no builtin and no module"),
     ):
         shown = run(app, ["new", kind, name, "--in", str(tmp_path)])
         assert shown.exit_code == 2 and said in shown.output
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("kind", ["tool", "env"])
+def test_what_it_writes_is_linted_and_typed(kind: str, tmp_path: Path) -> None:
+    write(kind, "my_own", tmp_path)
+    root = tmp_path / "my_own"
+    rules = "E,F,W,I,B,UP,SIM,D300,D403,D419,ANN,PLE,PLW"
+    ruff = ("check", "--isolated", "--select", rules, "--line-length", "120")
+    python("-m", "ruff", *ruff, ".", path=root / "src", cwd=root)
+    python("-m", "ruff", "format", "--isolated", "--check", "--line-length", "120", ".", path=root / "src", cwd=root)
+    python("-m", "mypy", "--strict", "src", "tests", path=root / "src", cwd=root)
 
 
 @pytest.mark.services
@@ -62,3 +80,11 @@ def test_installed_as_wheels_they_are_listed_checked_and_studied(tmp_path: Path)
     study = ("-m", "reachlab", "run", "treasure", "--profile", "smoke", "--out", "run", "--json")
     result = json.loads(python(*study, path=site, cwd=tmp_path).stdout)
     assert result["family"]["name"] == "treasure" and result["verdicts"][0]["verdict"] != "INVALID"
+    rows = [{"question": f"How many words: {n} {n}?", "answer": str(n)} for n in range(300)]
+    (tmp_path / "qa.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    dials = ("path=qa.jsonl", 'affordances=["word_count"]', "test_share=0.5", "tokens=64", "observation_tokens=16")
+    dataset = ("dataset", *(part for dial in dials for part in ("--dial", dial)))
+    counting = ("-m", "reachlab", "run", *dataset, "--profile", "smoke", "--out", "counts", "--json")
+    result = json.loads(python(*counting, path=site, cwd=tmp_path).stdout)
+    assert result["spec"]["family"]["options"]["affordances"] == ["word_count"]
+    assert result["verdicts"][0]["verdict"] != "INVALID"

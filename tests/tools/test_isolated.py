@@ -83,7 +83,7 @@ def test_a_shared_process_serves_all_episodes_and_threads() -> None:
 @services
 @pytest.mark.parametrize(
     ("how", "says"),
-    [("segfault", "killed by SIGSEGV"), ("exit", "exit code 3"), ("sys.exit", "exit code 4"), ("raise", "disk full")],
+    [("segfault", "killed by SIGSEGV"), ("exit", "exit code 3"), ("sys.exit", "SystemExit: 4"), ("raise", "disk full")],
 )
 def test_a_crash_is_a_fault_and_the_next_call_has_a_fresh_process(how: str, says: str) -> None:
     with closing(ToolExecutor([isolated(victims.misbehave)])) as executor:

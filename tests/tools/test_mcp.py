@@ -103,6 +103,12 @@ def test_a_server_over_http(address: str) -> None:
             with pytest.raises(ToolFault, match=f"{address} failed calling 'hang': .*0.5 s"):
                 ask(impatient, "hang", seconds=2)
             assert ask(impatient, "list_files").text == "a.txt"
+        forgiving = mcp_tools(url=address, call_seconds=0.5, timeouts="observation", names=["hang", "remember"])
+        with closing(ToolExecutor(forgiving)) as patient:
+            assert ask(patient, "remember", note="a").text == "a"
+            assert ask(patient, "hang", seconds=2) == ToolResult("Error: stopped after 0.5 s", is_error=True)
+            assert ask(patient, "remember", note="b").text == "a,b", "the server's own state outlives any session"
+        assert not prepare(forgiving[0]).stoppable
         assert time.monotonic() - begun < 10
         with pytest.raises(ToolFault, match="failed calling 'die'"):
             ask(executor, "die")
@@ -191,6 +197,42 @@ def test_a_call_that_hangs_is_a_fault_in_time_and_its_process_is_killed(folder: 
     with closing(stdio(folder, call_seconds=0.5)) as executor, pytest.raises(ToolFault, match="'hang'.*0.5 s"):
         ask(executor, "hang")
     assert time.monotonic() - begun < 10
+    assert processes(str(folder)) == []
+
+
+@services
+def test_late_calls_are_observations_where_that_is_said_and_the_next_has_a_fresh_process(folder: Path) -> None:
+    with closing(stdio(folder, call_seconds=1.0, timeouts="observation")) as executor:
+        assert ask(executor, "remember", note="a").text == "a"
+        first, daemon = ask(executor, "identify").text, int(ask(executor, "daemon").text)
+        assert ask(executor, "hang") == ToolResult("Error: stopped after 1 s", is_error=True)
+        assert not lives(int(first)) and not lives(daemon), "what it was busy with, and all it started"
+        assert ask(executor, "remember", note="b").text == "b", "without the state of the old one"
+        assert ask(executor, "identify").text != first
+        with pytest.raises(ToolFault, match="failed calling 'die'"):
+            ask(executor, "die")  # a server that dies is nobody's timeout
+
+
+@services
+def test_late_calls_of_a_shared_session_are_observations_too_and_end_it(folder: Path) -> None:
+    executor = stdio(folder, shared=True, call_seconds=1.0, timeouts="observation")
+    first = ask(executor, "identify").text
+    assert ask(executor, "hang") == ToolResult("Error: stopped after 1 s", is_error=True)
+    assert not lives(int(first))
+    assert ask(executor, "identify").text != first
+
+
+@services
+@pytest.mark.parametrize("deaf", [False, True])
+def test_ending_a_server_that_hangs_takes_at_most_its_grace(folder: Path, deaf: bool) -> None:
+    """Two seconds of the client library and one of ours; a second more here, since the machine is shared."""
+    executor = stdio(folder, call_seconds=0.5)
+    assert ask(executor, "list_files").text == "a.txt"
+    begun = time.monotonic()
+    with pytest.raises(ToolFault, match="'hang'.*0.5 s"):
+        ask(executor, "hang", deaf=deaf)
+    executor.close()
+    assert 2 < time.monotonic() - begun < (4.5 if deaf else 3.5)
     assert processes(str(folder)) == []
 
 
@@ -334,11 +376,12 @@ def test_the_same_arguments_give_the_same_tools(folder: Path) -> None:
         {"url": "http://x", "cwd": "/"},
         {"command": ["x"], "headers": {"a": "b"}},
         {"command": ["x"], "call_seconds": 0},
+        {"command": ["x"], "timeouts": "observe"},
         {"url": "http://x", "headers": {"a": "${REACHLAB_UNSET_VARIABLE}"}},
     ],
 )
 def test_bad_options_are_named(options: dict[str, Any]) -> None:
-    with pytest.raises(BadValue, match="got .*allowed"):
+    with pytest.raises((BadValue, UnknownName), match="got .*allowed|Did you mean 'observation'"):
         mcp_tools(**options)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import resource
 import sqlite3
 import time
 from contextlib import closing
@@ -74,6 +75,18 @@ def test_the_schema_stands_in_the_description(database: Path) -> None:
         "PRAGMA journal_mode = WAL",
         "SELECT load_extension('x')",
         "SELECT random()",
+        "SELECT \"RANDOMBLOB\"(8)",
+        "SELECT hex(fts3_tokenizer('simple'))",
+        "SELECT readfile('/etc/passwd')",
+        "SELECT file FROM pragma_database_list",
+        "PRAGMA temp_store_directory = '/tmp'",
+        "PRAGMA hard_heap_limit = 1",
+        "WITH a AS (SELECT 1) DELETE FROM goods",
+        "EXPLAIN DELETE FROM goods",
+        "ANALYZE",
+        "SAVEPOINT a",
+        "DETACH main",
+        "CREATE VIRTUAL TABLE t USING fts5(a)",
         "BEGIN IMMEDIATE",
         "SELECT 1; DELETE FROM goods",
         "SELECT nothing FROM goods",
@@ -111,6 +124,8 @@ def test_a_query_without_end_is_stopped_by_its_steps_and_always_at_the_same(data
     [
         "SELECT hex(zeroblob(1000000000))",
         "SELECT printf('%1000000000d', 1)",
+        "SELECT trim(replace(hex(zeroblob(250000)), '0', 'a'), replace(hex(zeroblob(25000)), '0', 'b') || 'a')",
+        "SELECT instr(hex(zeroblob(500000)), hex(zeroblob(250000)) || '1'), instr(hex(zeroblob(500000)), '02')",
         "SELECT 'a' LIKE replace(hex(zeroblob(1000)), '0', '%a')",
         "SELECT " + "(" * 500 + "1" + ")" * 500,
         "SELECT group_concat(a.n || b.n) FROM numbers a, numbers b, numbers c",
@@ -120,6 +135,50 @@ def test_no_single_instruction_is_expensive(database: Path, query: str) -> None:
     begun = time.perf_counter()
     told = ask(database, query)
     assert told.is_error or told.text.endswith("\nNULL")  # what printf says to a result that is too long
+    assert time.perf_counter() - begun < 5
+
+
+HEAVY = [
+    f"SELECT json_group_array(hex(zeroblob(400))) FROM {', '.join('numbers AS ' + name for name in 'abc')}",
+    "WITH RECURSIVE r(i, s) AS (SELECT 1, hex(zeroblob(30000)) UNION SELECT i + 1, s FROM r) SELECT max(i) FROM r",
+]
+
+
+@pytest.mark.parametrize("query", HEAVY)
+def test_memory_is_bounded_and_the_disk_is_not_its_substitute(database: Path, query: str) -> None:
+    before = _peak()
+    told = ask(database, query, steps=10**9, megabytes=100)
+    assert told == ToolResult("Error: stopped after 100 MB; ask for less", is_error=True)
+    assert _peak() - before < 300 * 2**20
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def test_large_values_are_refused_and_can_be_allowed(tmp_path: Path) -> None:
+    path = tmp_path / "large.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE t (a TEXT, b BLOB)")
+        connection.execute("INSERT INTO t VALUES (?, ?)", ("x" * 10 * 2**20, bytes(10 * 2**20)))
+        connection.commit()
+    refused = ask(path, "SELECT a, b FROM t")
+    assert refused == ToolResult("Error: string or blob too big", is_error=True)
+    told = ask(path, "SELECT a, b FROM t", value_bytes=2**26).text
+    assert told.endswith("[cut: 10485760 characters in all] | [10485760 bytes]") and len(told) < 300
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT instr(hex(zeroblob(32000)), hex(zeroblob(16000)) || '1') FROM numbers",
+        "SELECT trim(hex(zeroblob(32000)), replace(hex(zeroblob(2000)), '0', '1') || '0') FROM numbers",
+        "SELECT replace(hex(zeroblob(32000)), hex(zeroblob(16000)) || '1', 'a') FROM numbers",
+    ],
+)
+def test_the_dearest_instructions_are_cheap_enough_to_be_stopped_between_them(database: Path, query: str) -> None:
+    begun = time.perf_counter()
+    ask(database, query, rows=1000, seconds=0.1)
     assert time.perf_counter() - begun < 5
 
 

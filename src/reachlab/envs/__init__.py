@@ -14,9 +14,11 @@ from reachlab.envs.soundness import check_family
 from reachlab.envs.spaces import Unicode
 from reachlab.envs.vector import ReachVectorEnv
 
-__all__ = ["ENVIRONMENTS", "Interaction", "ReachEnv", "ReachVectorEnv", "Unicode", "check_family"]
+__all__ = ["ENVIRONMENTS", "SYNTHETIC", "Interaction", "ReachEnv", "ReachVectorEnv", "Unicode", "check_family"]
 
-ENVIRONMENTS = {"reachlab/Lexicon-v0": "lexicon", "reachlab/Program-v0": "program"}
+SYNTHETIC = ("lexicon", "arithmetic", "program", "lock", "countdown", "maze", "rule", "hash", "composition")
+"""Families that need no options: their tasks are drawn from a seed, and what is known of them is exact."""
+ENVIRONMENTS = {f"reachlab/{name.capitalize()}-v0": name for name in SYNTHETIC}
 """Gymnasium ids and the short names of their families."""
 
 for _id, _family in ENVIRONMENTS.items():

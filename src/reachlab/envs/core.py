@@ -36,6 +36,7 @@ from reachlab.envs.donor import DonorExecutor
 from reachlab.envs.effects import Action, Effects, Real, Recorded
 from reachlab.envs.effects import clock as monotonic
 from reachlab.errors import BadValue, ToolFault
+from reachlab.seeding import derive
 from reachlab.tools.executor import ToolExecutor
 from reachlab.tools.hermes import Hermes
 
@@ -51,19 +52,21 @@ class Interaction:
         budget: Budget | None = None,
         call_format: CallFormat | None = None,
         *,
+        seed: int = 0,
         clock: Callable[[], float] = monotonic,
         effects: Effects | None = None,
     ) -> None:
         """*budget* is the live one, by default the family's; worlds without tools use its ``closed()``.
 
-        *effects* stand in for the world's own tools, the verifier and the clock (a replay).
+        *seed*: with the task it fixes what tools draw at random. *effects* stand in for the world's own tools, the
+        verifier and the clock (a replay).
         """
         self.task, self.world = task, World(world)
         budget = budget or family.budget
         self.budget = _checked(budget if self.world.offers_tools else budget.closed())
         self._format = call_format or Hermes()
         donor = family.donor(task) if self.world is World.SHUFFLED else None
-        self._executor = _executor(family, donor or task, self.world, self.budget)
+        self._executor = _executor(family, donor or task, self.world, self.budget, seed)
         runs: Executor | None = self._executor
         if self._executor is not None and donor is not None:
             runs = DonorExecutor(family, donor, self._executor, self.budget.turns, lambda: self._calls)
@@ -137,9 +140,13 @@ class Interaction:
 
     @property
     def unrestorable(self) -> tuple[str, ...]:
-        """Tools that keep state across calls: replaying results would not bring it back."""
-        runs = self._executor is not None and self.world in (World.LIVE, World.SHUFFLED)
-        return self._executor.stateful if self._executor and runs else ()
+        """Tools that keep state across calls which cannot be brought back."""
+        return self._executor.stateful if self._executor and self._runs else ()
+
+    @property
+    def _runs(self) -> bool:
+        """Whether tools run in this world."""
+        return self.world in (World.LIVE, World.SHUFFLED)
 
     def step(self, text: str, tokens: int = 0, ended: bool = True) -> Step:
         """One assistant turn of *tokens* sampled tokens; ``ended`` is False if the limit cut it off."""
@@ -173,7 +180,8 @@ class Interaction:
         return self._settle("", 0, False, _end(StopReason.FAULT, detail=detail))
 
     def replay(self, log: Iterable[Action]) -> Step:
-        """Repeat *log* on a fresh interaction. Neither tools nor the verifier run again."""
+        """Repeat *log* on a fresh interaction. Neither the verifier runs again nor tools, but for those whose state
+        is brought back by that."""
         if self._log:
             raise BadValue("replay", f"an interaction of {len(self._log)} actions", "a fresh one")
         real = self._effects
@@ -185,6 +193,8 @@ class Interaction:
                 step = self.step(action.text, action.tokens, action.ended)
             if step != action.step:
                 raise BadValue("replayed step", step, f"the recorded {action.step}")
+            if self._executor is not None and self._runs and step.results and self._answered < self.budget.calls:
+                self._executor.again(self._calls[-len(step.results) :])
         self._effects = real
         return self._last
 
@@ -257,11 +267,12 @@ def _checked(budget: Budget) -> Budget:
     return budget
 
 
-def _executor(family: Family, task: Task, world: World, budget: Budget) -> ToolExecutor | None:
+def _executor(family: Family, task: Task, world: World, budget: Budget, seed: int) -> ToolExecutor | None:
     """The tools the policy sees; of the shuffled world, *task* is the donor."""
     if not world.offers_tools:
         return None
-    return ToolExecutor(family.tools(task), output_chars=budget.observation_chars, seconds=budget.seconds)
+    drawn, chars = derive(seed, "tools", task.id), budget.observation_chars
+    return ToolExecutor(family.tools(task), output_chars=chars, seconds=budget.seconds, seed=drawn)
 
 
 def _prompt(task: Task, world: World, executor: ToolExecutor | None) -> Prompt:

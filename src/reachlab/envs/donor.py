@@ -50,7 +50,7 @@ class DonorExecutor:
 @lru_cache(maxsize=16384)
 def _script(family: ByIdentity[Family], donor: Task, turns: int) -> Mapping[str, Sequence[str]]:
     """What each tool returned to the scripted solution of *donor*, in call order; run once a process."""
-    tools = ToolExecutor(family.held.tools(donor))
+    tools = ToolExecutor(family.held.tools(donor), seconds=family.held.budget.seconds)
     results: dict[str, list[str]] = {}
     seen: list[str] = []
     try:

@@ -29,10 +29,11 @@ from functools import lru_cache
 import numpy as np
 from langchain_core.tools import BaseTool
 
-from reachlab import Budget, Message, Split, Task
+from reachlab import Budget, Split, Task
 from reachlab.envs.dials import several, whole
+from reachlab.envs.posed import check_common, checked_seed, dials_of, donor_of, pose
 from reachlab.envs.verifiers import VERIFIERS
-from reachlab.errors import BadValue, UnknownName
+from reachlab.errors import BadValue
 from reachlab.seeding import generator
 from reachlab.tools.hermes import Hermes
 from reachlab.tools.search import Bm25, search_tool
@@ -124,15 +125,9 @@ class Lexicon:
             raise BadValue("entities", self.entities, f"a whole number, 4 to {most}: names of each code length")
         if not whole(self.top_k) or self.top_k < 1:
             raise BadValue("top_k", self.top_k, "a whole number, >= 1: facts in one result")
-        if not whole(self.salt):
-            raise BadValue("salt", self.salt, "a whole number")
-        for name in ("entities", "top_k", "salt"):
+        for name in ("entities", "top_k"):
             object.__setattr__(self, name, int(getattr(self, name)))
-        for name in ("verifier", "name", "version", "mechanism"):
-            if not isinstance(getattr(self, name), str):
-                raise BadValue(name, getattr(self, name), "text")
-        if self.verifier not in VERIFIERS:
-            raise UnknownName("verifier", self.verifier, VERIFIERS)
+        check_common(self)
 
     @property
     def budget(self) -> Budget:
@@ -146,22 +141,22 @@ class Lexicon:
         return self._task(task.split, task.seed, donor=1)
 
     def tools(self, task: Task) -> Sequence[BaseTool]:
-        return [self._book(task.split, task.seed, int(task.id.endswith("~donor"))).tool]
+        return [self._book(task.split, task.seed, donor_of(task)).tool]
 
     def solution(self, task: Task, observations: Sequence[str]) -> str:
-        hops, name = _dials(task)["hops"], _subject(task)
+        hops, name = dials_of(task)["hops"], _subject(task)
         if len(observations) == hops:
-            return _told(observations[-1])
+            return told(observations[-1])
         if observations:
-            name = _told(observations[-1])
+            name = told(observations[-1])
         relation = "code" if len(observations) == hops - 1 else "friend"
         return Hermes().render("search", {"query": query(relation, name)})
 
     def guess(self, task: Task, rng: np.random.Generator) -> str:
-        return "".join(map(str, rng.integers(10, size=_dials(task)["digits"])))
+        return "".join(map(str, rng.integers(10, size=dials_of(task)["digits"])))
 
     def p0_bound(self, task: Task) -> float | None:
-        return float(10.0 ** -_dials(task)["digits"])
+        return float(10.0 ** -dials_of(task)["digits"])
 
     def optimum(self, task: Task) -> float:
         return 1.0
@@ -171,34 +166,22 @@ class Lexicon:
         return open_book(self.salt, split, volume, donor, self.digits, self.entities, self.top_k)
 
     def _task(self, split: Split, seed: int, donor: int) -> Task:
-        if seed < 0:
-            raise BadValue("task seed", seed, ">= 0")
         # Strata take turns, and within a volume no two tasks of one code length start from the same name.
-        turn, place = seed % len(self.digits), seed // len(self.digits) % self.entities
+        turn, place = checked_seed(seed) % len(self.digits), seed // len(self.digits) % self.entities
         digits = self.digits[turn]
         hops = self.hops[place % len(self.hops)]
         book = self._book(split, seed, donor)
         first = list(self._book(split, seed, 0).codes)[turn * self.entities + place]
         chain = book.chain(first, hops)
-        return Task(
-            id=f"lexicon-{split}-{seed}" + ("~donor" if donor else ""),
-            messages=(Message("user", question(first, hops, digits)),),
-            answers=(book.codes[chain[-1]],),
-            verifier=VERIFIERS[self.verifier],
-            evidence=" ".join(book.facts(chain)),
-            difficulty=(("digits", digits), ("hops", hops)),
-            seed=seed,
-            split=split,
-        )
+        return pose(
+            "lexicon", split, seed, donor, question(first, hops, digits), [book.codes[chain[-1]]],
+            VERIFIERS[self.verifier], " ".join(book.facts(chain)), digits=digits, hops=hops,
+        )  # fmt: skip
 
 
-def _told(observation: str) -> str:
+def told(observation: str) -> str:
     """What the best hit, the first line of a result, says: its last word."""
     return observation.partition("\n")[0].split()[-1].rstrip(".")
-
-
-def _dials(task: Task) -> dict[str, int]:
-    return dict(task.difficulty)
 
 
 def _subject(task: Task) -> str:

@@ -39,10 +39,12 @@ from functools import lru_cache
 import numpy as np
 from langchain_core.tools import BaseTool
 
-from reachlab import Budget, Message, Split, Task
+from reachlab import Budget, Split, Task
 from reachlab.envs.dials import several, whole
 from reachlab.envs.lexicon import SYLLABLES
+from reachlab.envs.posed import check_common, checked_seed, donor_of, pose
 from reachlab.envs.verifiers import VERIFIERS
+from reachlab.envs.words import number, parity, word
 from reachlab.errors import BadValue, UnknownName
 from reachlab.registry import resolve
 from reachlab.seeding import generator
@@ -71,7 +73,7 @@ class Kind:
 def _iterate(rng: np.random.Generator, parity: int, length: int) -> Values:
     times, addend = rng.integers(10, 100, size=2).tolist()
     factor = int(rng.choice(UNITS))
-    return {"start": _number(rng, parity), "times": times, "factor": factor, "addend": addend, "length": length}
+    return {"start": number(rng, parity, 2), "times": times, "factor": factor, "addend": addend, "length": length}
 
 
 def _iterated(values: Values) -> str:
@@ -83,7 +85,7 @@ def _iterated(values: Values) -> str:
 
 
 def _digest(rng: np.random.Generator, parity: int, length: int) -> Values:
-    return {"word": _word(rng, parity, 2), "length": length}
+    return {"word": word(rng, parity, 2), "length": length}
 
 
 def _digested(values: Values) -> str:
@@ -92,26 +94,16 @@ def _digested(values: Values) -> str:
 
 
 def _reverse(rng: np.random.Generator, parity: int, length: int) -> Values:
-    return {"word": _word(rng, parity, length // 2), "length": length}
+    return {"word": word(rng, parity, length // 2), "length": length}
 
 
 def _sort(rng: np.random.Generator, parity: int, length: int) -> Values:
     b, c = rng.integers(10, 100, size=2).tolist()
-    return {"a": _number(rng, parity), "b": b, "c": c, "length": length}
+    return {"a": number(rng, parity, 2), "b": b, "c": c, "length": length}
 
 
 def _sorted(values: Values) -> str:
     return "".join(map(str, sorted(int(values[n]) for n in "abc")))[: int(values["length"])]
-
-
-def _number(rng: np.random.Generator, parity: int) -> int:
-    return int(rng.integers(5, 50)) * 2 + parity
-
-
-def _word(rng: np.random.Generator, parity: int, syllables: int) -> str:
-    half = len(SYLLABLES) // 2
-    first = int(rng.integers(half)) + parity * half
-    return "".join(SYLLABLES[i] for i in [first, *rng.integers(len(SYLLABLES), size=syllables - 1).tolist()])
 
 
 KINDS = {
@@ -159,7 +151,7 @@ def problem(salt: int, kind: str, length: int, split: Split, seed: int, donor: i
     """What (salt, kind, length, split, seed) fix; ``donor`` > 0 draws the values anew."""
     rng = generator(salt, "program", kind, length, split, seed, donor)
     of = KINDS[kind]
-    values = of.draw(rng, int(split == "test"), length)
+    values = of.draw(rng, parity(split), length)
     return Problem(of.question.format(**values), of.program.format(**values), of.answer(values))
 
 
@@ -192,10 +184,7 @@ class Program:
         object.__setattr__(self, "lengths", lengths)
         if not whole(self.calls) or not 1 <= self.calls <= 8:
             raise BadValue("calls", self.calls, "a whole number, 1 to 8")
-        if not whole(self.salt):
-            raise BadValue("salt", self.salt, "a whole number")
-        if self.verifier not in VERIFIERS:
-            raise UnknownName("verifier", self.verifier, VERIFIERS)
+        check_common(self)
         resolve("sandboxes", self.sandbox)
 
     @property
@@ -230,25 +219,17 @@ class Program:
 
     def _problem(self, task: Task) -> Problem:
         ((kind, length),) = task.difficulty
-        return problem(self.salt, kind, length, task.split, task.seed, int(task.id.endswith("~donor")))
+        return problem(self.salt, kind, length, task.split, task.seed, donor_of(task))
 
     def _task(self, split: Split, seed: int, donor: int) -> Task:
-        if seed < 0:
-            raise BadValue("task seed", seed, ">= 0")
         # Strata take turns.
-        kind = self.kinds[seed % len(self.kinds)]
+        kind = self.kinds[checked_seed(seed) % len(self.kinds)]
         length = self.lengths[seed // len(self.kinds) % len(self.lengths)]
         posed = problem(self.salt, kind, length, split, seed, donor)
-        return Task(
-            id=f"program-{split}-{seed}" + ("~donor" if donor else ""),
-            messages=(Message("user", posed.question),),
-            answers=(posed.answer,),
-            verifier=VERIFIERS[self.verifier],
-            evidence=f"The program prints {posed.answer}.",
-            difficulty=((kind, length),),
-            seed=seed,
-            split=split,
-        )
+        return pose(
+            "program", split, seed, donor, posed.question, [posed.answer], VERIFIERS[self.verifier],
+            f"The program prints {posed.answer}.", **{kind: length},
+        )  # fmt: skip
 
 
 @lru_cache(maxsize=8)

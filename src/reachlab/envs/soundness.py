@@ -3,30 +3,30 @@
     def test_it_is_sound() -> None:
         require(check_family(MyFamily()))
 
-Everything is played with scripted policies through the real interaction core; counts are compared at one-sided .001.
-Not covered: whether the stated bound is the best one; token ids and masks (``studies.soundness``).
+Everything is played with scripted policies through the real interaction core; what the worlds without information
+tell is in ``envs.information``. Not covered: whether the stated bound is the best one; token ids and masks
+(``studies.soundness``); a family whose own code never returns.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from gymnasium.utils.env_checker import check_env
-from scipy.stats import binomtest
 
 from reachlab import SUCCESS, Family, Split, StopReason, Task, World
 from reachlab.envs.core import Interaction
 from reachlab.envs.environment import ReachEnv
+from reachlab.envs.information import asked, check_donor, check_information, limits, play
 from reachlab.findings import Finding, broken, gather, global_randomness, kept, note
-from reachlab.seeding import generator
 from reachlab.tools.hermes import Hermes
 
 TASKS = 64
-ALPHA = 0.001
-GUESSES = 8
-"""Of the guesser at each task."""
+HOSTILE = ("", "?", "\ud800", "\x00", "nan", "-1", "9" * 5000, "9**9**9**9", "(" * 500, "[[" * 200, "x" * 100_000, "{}")
+"""Texts that a policy may write and no task asks for. The first two say nothing."""
 
 
 def check_family(family: Family, tasks: int = TASKS) -> list[Finding]:
@@ -38,10 +38,12 @@ def check_family(family: Family, tasks: int = TASKS) -> list[Finding]:
     checks = (
         ("tasks", _tasks),
         ("gymnasium", _gymnasium),
+        ("results", _results),
         ("optimum", _optimum),
         ("closed", _closed),
-        ("no information", _no_information),
-        ("donor", _donor),
+        ("verifier", _verifier),
+        ("no information", check_information),
+        ("donor", check_donor),
         ("oracle", _oracle),
         ("time", _time),
         ("snapshots", _snapshots),
@@ -50,23 +52,10 @@ def check_family(family: Family, tasks: int = TASKS) -> list[Finding]:
     return gather((promise, partial(check, family, tasks)) for promise, check in checks)
 
 
-def play(family: Family, task: Task, world: World) -> Interaction:
-    """One episode of the scripted solution, in a world that answers calls or refuses them."""
-    episode, observed = Interaction(family, task, world), list[str]()
-    while episode.stop is None:
-        episode.step(family.solution(task, observed))
-        observed += [result.text for result in episode.last.results]
-    return episode
-
-
-def _test(family: Family, count: int) -> list[Task]:
-    return [family.task("test", seed) for seed in range(count)]
-
-
 def _tasks(family: Family, count: int) -> Iterator[Finding]:
     splits: tuple[Split, ...] = ("train", "test")
     with global_randomness() as used:
-        first, second = ([family.task(split, s) for split in splits for s in range(count)] for _ in range(2))
+        first, second = ([task for split in splits for task in asked(family, split, count)] for _ in range(2))
     if first == second:
         yield kept("a seed fixes the task")
     else:
@@ -75,16 +64,33 @@ def _tasks(family: Family, count: int) -> Iterator[Finding]:
         yield broken("no global randomness", f"it uses {', '.join(used)}", "draw from reachlab.seeding.generator")
     else:
         yield kept("no global randomness")
-    asked = [{task.messages for task in first if task.split == split} for split in splits]
-    if common := asked[0] & asked[1]:
-        yield broken("splits share no question", repr(min(common)[-1].content[:80]), "draw each from its own half")
-    else:
-        yield kept("splits share no question", f"{len(asked[0])} and {len(asked[1])} different ones")
+    yield _splits(*([task for task in first if task.split == split] for split in splits))
     refused = [task.id for task in first if any(task.verify(answer) < SUCCESS for answer in task.answers)]
     if refused:
         yield broken("accepted answers are accepted", refused[0], "score every listed answer as a success")
     else:
         yield kept("accepted answers are accepted")
+
+
+def _splits(train: Sequence[Task], test: Sequence[Task]) -> Finding:
+    """A question that stands in both splits can be learnt by heart, unless training gives it different answers."""
+    taught: dict[object, list[tuple[str, ...]]] = {}
+    for task in train:
+        taught.setdefault(task.messages, []).append(task.answers)
+    common = [task.messages for task in test if task.messages in taught]
+    learnable = [messages for messages in common if not _varied(taught[messages])]
+    if learnable:
+        seen = f"{len(learnable)} of {len(test)}, {learnable[0][-1].content[:80]!r} first"
+        return broken("splits share no question", seen, "draw each from its own half")
+    if common:
+        seen = f"{len(set(common))} prompts are posed in both, each with different hidden facts"
+        return note("splits share no question", seen)
+    return kept("splits share no question", f"{len(taught)} and {len({task.messages for task in test})} different ones")
+
+
+def _varied(answers: Sequence[tuple[str, ...]]) -> bool:
+    """Whether one prompt hides different facts; where no answer is listed, whether it was posed more than once."""
+    return len(set(answers)) > 1 or (len(answers) > 1 and not answers[0])
 
 
 def _gymnasium(family: Family, count: int) -> Iterator[Finding]:
@@ -98,23 +104,38 @@ def _gymnasium(family: Family, count: int) -> Iterator[Finding]:
     yield kept("gymnasium accepts it", "check_env in all six worlds")
 
 
+def _results(family: Family, count: int) -> Iterator[Finding]:
+    """What the script's first turn gets, which no script needs to have understood."""
+    tasks = asked(family, "test", min(count, 16))
+    episodes = [Interaction(family, task, World.LIVE) for task in tasks]
+    for episode in episodes:
+        episode.step(family.solution(episode.task, []))
+        episode.close()
+    empty = sum(any(not result.text for result in episode.last.results) for episode in episodes)
+    if empty:
+        seen = f"an empty result in {empty} of {len(tasks)} episodes"
+        yield broken("live results say something", seen, "return a text: an empty one is what the silent world returns")
+    else:
+        yield kept("live results say something")
+
+
 def _optimum(family: Family, count: int) -> Iterator[Finding]:
-    tasks = _test(family, count)
+    tasks = asked(family, "test", count)
     episodes = [play(family, task, World.LIVE) for task in tasks]
     faults = [e for e in episodes if e.stop is not None and e.stop.is_fault]
     if faults:
         yield broken("no faults", faults[0].detail, "raise ToolException for what the caller did wrong, mend the rest")
-    won, stated = sum(e.reward >= SUCCESS for e in episodes), sum(map(family.optimum, tasks)) / count
-    seen = f"{won} of {count} solved, stated {stated:.3g}"
-    low, high = _limits(won, count)
-    if (won < count if stated == 1 else high < stated) or low > stated:
+    won, stated = sum(e.reward >= SUCCESS for e in episodes), sum(map(family.optimum, tasks)) / len(tasks)
+    seen = f"{won} of {len(tasks)} solved, stated {stated:.3g}"
+    low, high = limits(won, len(tasks))
+    if (won < len(tasks) if stated == 1 else high < stated) or low > stated:
         yield broken("the script reaches the optimum", seen, "mend solution, optimum, or the budget")
     else:
         yield kept("the script reaches the optimum", seen)
 
 
 def _closed(family: Family, count: int) -> Iterator[Finding]:
-    episodes = [play(family, task, World.CLOSED) for task in _test(family, min(count, 16))]
+    episodes = [play(family, task, World.CLOSED) for task in asked(family, "test", min(count, 16))]
     called = [e for e in episodes if e.calls]
     if any(e.stop is not StopReason.FORBIDDEN or e.reward for e in called) or any(e.prompt.tools for e in episodes):
         yield broken("closed is closed", "a call was answered", "offer nothing outside Family.tools")
@@ -122,52 +143,42 @@ def _closed(family: Family, count: int) -> Iterator[Finding]:
         yield kept("closed is closed", f"{len(called)} episodes with a call ended as failures")
 
 
-def _no_information(family: Family, count: int) -> Iterator[Finding]:
-    """Shuffled observations may help no more than guessing; guessing no more than the stated bound."""
-    tasks = _test(family, 4 * count)
-    guesses = [family.guess(t, generator(t.seed, "check-guess", i)) for t in tasks for i in range(GUESSES)]
-    hits = sum(t.verify(guesses[n * GUESSES + i]) >= SUCCESS for n, t in enumerate(tasks) for i in range(GUESSES))
-    low, chance = _limits(hits, len(guesses))
-    bounds = [family.p0_bound(task) for task in tasks]
-    known = [b for b in bounds if b is not None]
-    told = f"guesser {hits} of {len(guesses)}"
-    if len(known) < len(tasks):
-        yield note("bound on p0", f"none for every task; {told}")
-    elif low > sum(known) / len(known):
-        yield broken("bound on p0", f"{told}, bound {sum(known) / len(known):.3g}", "state a bound that holds")
-    else:
-        yield kept("bound on p0", f"{told}, bound {sum(known) / len(known):.3g}")
-    won = sum(play(family, task, World.SHUFFLED).reward >= SUCCESS for task in tasks)
-    least, _ = _limits(won, len(tasks))
-    seen = f"script {won} of {len(tasks)}, {told}"
-    if least > chance:
-        fix = "redraw every hidden fact in donor(); tools that only compute say metadata={'computes': True}"
-        yield broken("shuffled tells nothing", seen, fix)
-    else:
-        yield kept("shuffled tells nothing", seen)
-
-
-def _donor(family: Family, count: int) -> Iterator[Finding]:
-    tasks = _test(family, count)
-    donors = [family.donor(task) for task in tasks]
-    if any(donor.difficulty != task.difficulty for donor, task in zip(donors, tasks, strict=True)):
-        yield broken("a donor is as hard", "its dials differ", "draw it with the dials of the task")
-    same = sum(bool(d.answers) and d.answers == t.answers for d, t in zip(donors, tasks, strict=True))
-    seen = f"{same} of {count} have the task's answers"
-    if same > count / 2:
-        yield broken("a donor has other facts", seen, "redraw every hidden fact")
-    else:
-        yield kept("a donor has other facts", seen)
+def _verifier(family: Family, count: int) -> Iterator[Finding]:
+    """Any text has a reward in [0, 1], saying nothing has none, and a verifier that says exact is."""
+    for task in asked(family, "test", min(count, 4)):
+        for text in HOSTILE:
+            shown = f"{task.id}: {text[:20]!r}"
+            try:
+                paid = float(task.verify(text))
+            except Exception as error:  # whatever a third party's verifier does
+                fix = "score what cannot be read as 0: a verifier that crashes is a fault"
+                yield broken("any text is scored", f"{shown} -> {type(error).__name__}: {error}", fix)
+                return
+            if math.isnan(paid) or not 0 <= paid <= 1:
+                yield broken("any text is scored", f"{shown} -> {paid}", "return a number from 0 to 1")
+                return
+            if text in HOSTILE[:2] and paid >= SUCCESS:
+                yield broken("saying nothing is not paid", f"{shown} -> {paid}", "accept answers only")
+                return
+        looser = [text for answer in task.answers for text in (f"{answer} ", f" {answer}", f"{answer}.")]
+        taken = [text for text in looser if text not in task.answers and task.verify(text) > 0]
+        if task.verifier.exact and taken:
+            fix = "say exact = False: p0 is enumerated where a verifier says exact, and would be too low"
+            yield broken("exact is exact", f"{task.id} accepts {taken[0]!r}", fix)
+            return
+    yield kept("any text is scored", "none of them pays for saying nothing")
 
 
 def _oracle(family: Family, count: int) -> Iterator[Finding]:
-    tasks = [t for t in _test(family, count) if t.answers]
+    tasks = [t for t in asked(family, "test", count) if t.answers]
     hidden = [t for t in tasks if not any(a in t.evidence for a in t.answers)]
     if hidden:
         seen = f"not in the evidence of {len(hidden)} of {len(tasks)}, {hidden[0].id} first"
         yield note("oracle shows the answer", seen)
-    else:
+    elif tasks:
         yield kept("oracle shows the answer")
+    else:
+        yield note("oracle shows the answer", "no task lists one: it cannot be told")
 
 
 def _time(family: Family, count: int) -> Iterator[Finding]:
@@ -181,15 +192,17 @@ def _time(family: Family, count: int) -> Iterator[Finding]:
 
 
 def _snapshots(family: Family, count: int) -> Iterator[Finding]:
-    env, other = ReachEnv(family, split="test"), ReachEnv(family, split="test")
-    env.reset(seed=0)
-    task = env.episode.task
-    if env.episode.unrestorable:
-        yield note("snapshots", f"none: {', '.join(env.episode.unrestorable)} keep state across calls")
-        env.close()
-        return
-    env.step(family.solution(task, []))
-    if env.episode.stop is None:
+    for world in (World.LIVE, World.SHUFFLED):
+        env, other = ReachEnv(family, world, split="test"), ReachEnv(family, world, split="test")
+        env.reset(seed=0)
+        task = env.episode.task
+        if env.episode.unrestorable:
+            yield note("snapshots", f"none: the state of {', '.join(env.episode.unrestorable)} cannot be restored")
+            env.close()
+            return
+        env.step(family.solution(task, []))
+        if env.episode.stop is not None:
+            continue
         other.restore(env.snapshot())
         seen = [result.text for result in env.episode.last.results]
         one, two = (e.step(family.solution(task, seen))[:4] for e in (env, other))
@@ -197,7 +210,7 @@ def _snapshots(family: Family, count: int) -> Iterator[Finding]:
             fix = "keep state out of tools, or say metadata={'stateful': True}"
             yield broken("a snapshot restores", f"{one!r}, restored {two!r}", fix)
             return
-    yield kept("a snapshot restores")
+    yield kept("a snapshot restores", "in live and shuffled")
 
 
 def _reward(family: Family, count: int) -> Iterator[Finding]:
@@ -228,10 +241,3 @@ def _forge(info: dict[str, object]) -> None:
         if isinstance(value, list):
             value.clear()
     info.update(stop="answered", reward=1.0, task_seed=0)
-
-
-def _limits(hits: int, attempts: int) -> tuple[float, float]:
-    """One-sided Clopper-Pearson limits of a proportion, each at ``ALPHA``."""
-    interval = binomtest(hits, attempts).proportion_ci(1 - 2 * ALPHA, "exact")
-    return float(interval.low), float(interval.high)
-

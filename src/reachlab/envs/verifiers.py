@@ -16,14 +16,21 @@ from __future__ import annotations
 import inspect
 import re
 import string
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
+import regex  # type: ignore[import-untyped]  # re, with a limit on the time of a match
+
 from reachlab import Verifier
-from reachlab.errors import BadValue, UnknownName
+from reachlab.errors import BadValue, ToolFault, UnknownName
+
+MATCH_SECONDS = 2.0
+"""Processor time for one pattern on one text. Patterns are the harness's: one that needs longer is a fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +53,33 @@ class Last:
     pattern: str
     exact: bool = False
 
+    def __post_init__(self) -> None:
+        _check(self.pattern)
+
     def __call__(self, text: str, answers: Sequence[str]) -> float:
-        found = re.findall(self.pattern, text)
+        found = _found(self.pattern, text)
         return float(bool(found) and found[-1] in answers)
 
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _SIGN = r"(?:(?<![\w)])[-+−])?"  # in 2-4 it is no sign
-_NUMBER = re.compile(_SIGN + r"(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3})?|\.\d+)")
+_THOUSANDS = r"\d{1,3}(?:[,_'’\u00a0\u2009\u202f]\d{3})+(?!\d)"
+_WITHIN = r"(?<![A-Za-z\d])"  # in cm2 and H2O it is no number
+_NUMBER = re.compile(rf"{_SIGN}{_WITHIN}(?:(?:{_THOUSANDS}|\d+)(?:\.\d+)?(?:[eE][-+]?\d{{1,3}})?|\.\d+)")
 
 
 def normalise(text: str) -> str:
-    """As SQuAD compares answers: lower case, no punctuation, no articles, single spaces."""
-    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+    """As SQuAD compares answers: lower case, no punctuation, no articles, single spaces; beyond ASCII by Unicode's
+    rules for what looks the same (NFKC), with any script's punctuation. ``-5`` equals ``5`` and ``1.5`` equals ``15``
+    then, as in SQuAD: numbers are for ``Numeric``."""
+    text = text.lower() if text.isascii() else _plain_text(text)
+    return " ".join(_ARTICLES.sub(" ", text.translate(_PUNCTUATION)).split())
+
+
+def _plain_text(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return "".join(c for c in folded if unicodedata.category(c)[0] != "P" and unicodedata.category(c) != "Cf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +95,32 @@ class Normalised:
 
 @dataclass(frozen=True, slots=True)
 class TokenF1:
-    """SQuAD's token F1 against the nearest accepted answer: partial credit, in [0, 1]."""
+    """SQuAD's token F1 against the nearest accepted answer: partial credit, in [0, 1].
 
+    Where successes are counted, ``reachlab.SUCCESS`` (.5) is one: naming three words of which one is the answer is
+    enough then. A *threshold* makes the reward 1 from there on, and 0 below.
+    """
+
+    threshold: float | None = None
     exact: bool = False
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0 < self.threshold <= 1:
+            raise BadValue("threshold", self.threshold, "above 0, at most 1")
 
     def __call__(self, text: str, answers: Sequence[str]) -> float:
         said = normalise(text).split()
-        return max((_f1(said, normalise(answer).split()) for answer in answers), default=0.0)
+        best = max((_f1(said, normalise(answer).split()) for answer in answers), default=0.0)
+        return best if self.threshold is None else float(best >= self.threshold)
 
 
 @dataclass(frozen=True, slots=True)
 class Numeric:
     """1 if the last number of the text is the last number of an accepted answer, within either tolerance.
 
-    Thousands separators, decimals and exponents are read; units and words around the number are not compared. Not read:
-    fractions (1/2 is a 2), numbers in words.
+    Thousands separators (commas, underscores, apostrophes, narrow spaces), decimals and exponents are read; percent
+    signs, currencies, units and words are not compared (50 % is 50). A digit right after a Latin letter is no number
+    (cm2). Not read: fractions (1/2 is a 2), decimal commas (1,5 is a 5), powers (10^3 is a 3), numbers in words.
     """
 
     absolute: float = 1e-9
@@ -116,7 +147,7 @@ class Regex:
     """1 if what *pattern* finds last in the text is an accepted answer: its only group, or the whole match.
 
     ``(?:####\\s*)?(\\S+)\\s*$`` reads the answer from the end of a longer reply, and accepts a bare answer too.
-    Patterns are the harness's own, and are run on the last ``reach`` characters only.
+    It is run on the last ``reach`` characters. A pattern that takes ``MATCH_SECONDS`` on them is a fault.
     """
 
     pattern: str
@@ -125,17 +156,14 @@ class Regex:
     exact: bool = False
 
     def __post_init__(self) -> None:
-        try:
-            groups = re.compile(self.pattern).groups
-        except re.error as error:
-            raise BadValue("pattern", self.pattern, f"a regular expression ({error})") from error
+        groups = _check(self.pattern)
         if groups > 1:
             raise BadValue("pattern", self.pattern, "at most one capturing group; write (?:...) for the others")
         if self.reach < 1:
             raise BadValue("reach", self.reach, ">= 1")
 
     def __call__(self, text: str, answers: Sequence[str]) -> float:
-        found = re.findall(self.pattern, text[-self.reach :], re.IGNORECASE if self.ignore_case else 0)
+        found = _found(self.pattern, text[-self.reach :], self.ignore_case)
         if not found:
             return 0.0
         fold = str.casefold if self.ignore_case else str
@@ -145,7 +173,33 @@ class Regex:
 def last_number(text: str) -> Decimal | None:
     """The last number that *text* holds. Decimal: no huge integer is ever expanded, whatever was written."""
     found = _NUMBER.findall(text)
-    return Decimal(found[-1].replace(",", "").replace("−", "-")) if found else None
+    return Decimal(_SEPARATORS.sub("", found[-1]).replace("−", "-")) if found else None
+
+
+_SEPARATORS = re.compile(r"[,_'’\s]")
+
+
+def _check(pattern: str) -> int:
+    """How many groups it has."""
+    try:
+        return int(_compiled(pattern, False).groups)
+    except (regex.error, TypeError) as error:
+        raise BadValue("pattern", pattern, f"a regular expression ({error})") from error
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str, ignore_case: bool) -> Any:
+    return regex.compile(pattern, regex.IGNORECASE if ignore_case else 0)
+
+
+def _found(pattern: str, text: str, ignore_case: bool = False) -> list[str]:
+    try:
+        found: list[str] = _compiled(pattern, ignore_case).findall(text, timeout=MATCH_SECONDS)
+    except TimeoutError as error:
+        raise ToolFault(
+            f"pattern {pattern!r} took {MATCH_SECONDS:g} s on {len(text)} characters: nested repeats backtrack"
+        ) from error
+    return found
 
 
 def _f1(said: Sequence[str], gold: Sequence[str]) -> float:

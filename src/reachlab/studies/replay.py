@@ -61,7 +61,8 @@ def again(
     interactions = []
     for episode, edit in zip(episodes, edits or [None] * len(episodes), strict=True):
         task = task_of(family, episode)
-        interactions.append(Interaction(family, task, episode.world, effects=Replayed(task, episode.messages, edit)))
+        replayed = Replayed(task, episode.messages, edit)
+        interactions.append(Interaction(family, task, episode.world, seed=episode.seed, effects=replayed))
     return drive(policy, interactions, [e.seed for e in episodes], imaginer)
 
 
@@ -136,7 +137,7 @@ def _swap(family: Family, episode: Episode) -> Edit:
 
 def _of_donor(family: Family, episode: Episode, place: int) -> Sequence[ToolResult]:
     """The results of turn *place* if the episode's turns are played in the shuffled world."""
-    shuffled = Interaction(family, task_of(family, episode), World.SHUFFLED)
+    shuffled = Interaction(family, task_of(family, episode), World.SHUFFLED, seed=episode.seed)
     turns = [m.content for m in episode.messages if m.role == "assistant"]
     try:
         answered = [step.results for step in map(shuffled.step, turns[: place + 1]) if step.results]

@@ -41,7 +41,8 @@ def rollout(
     imaginer: Imaginer | None = None,
 ) -> list[Episode]:
     """One episode per (task, seed), in order. The imagined world needs an *imaginer*, the base policy."""
-    return drive(policy, [Interaction(family, task, world, budget) for task in tasks], seeds, imaginer)
+    interactions = [Interaction(family, t, world, budget, seed=s) for t, s in zip(tasks, seeds, strict=True)]
+    return drive(policy, interactions, seeds, imaginer)
 
 
 def drive(

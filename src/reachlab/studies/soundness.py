@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from reachlab import Episode, Family, TokenKind, World
+from reachlab.envs.information import asked
 from reachlab.envs.soundness import check_family
 from reachlab.findings import Finding, broken, gather, kept
 from reachlab.policies.huggingface import HuggingFacePolicy
@@ -26,14 +27,14 @@ def check_with_policy(family: Family, policy: HuggingFacePolicy) -> list[Finding
 
 
 def _mask(family: Family, policy: HuggingFacePolicy) -> Iterator[Finding]:
-    tasks = [family.task("test", i) for i in range(EPISODES)]
+    tasks = asked(family, "test", EPISODES)
     for world in World:
-        for episode in rollout(policy, family, tasks, world, list(range(EPISODES)), imaginer=policy):
+        for episode in rollout(policy, family, tasks, world, list(range(len(tasks))), imaginer=policy):
             if _said(policy, episode) != [m.content for m in episode.messages if m.role == "assistant"]:
                 fix = "choose a template and a call format that leave earlier turns as they were sampled"
                 yield broken("the mask marks what was sampled", f"{episode.task} in {world}", fix)
                 return
-    yield kept("the mask marks what was sampled", f"{EPISODES} episodes in each of {len(World)} worlds")
+    yield kept("the mask marks what was sampled", f"{len(tasks)} episodes in each of {len(World)} worlds")
 
 
 def _said(policy: HuggingFacePolicy, episode: Episode) -> list[str]:

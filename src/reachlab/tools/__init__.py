@@ -6,7 +6,7 @@ of their own ``tools.outside``. Not covered: servers that parse calls themselves
 """
 
 from reachlab.tools.code import python_tool, shell_tool
-from reachlab.tools.episodic import PerEpisode
+from reachlab.tools.episodic import EPISODE_RNG, PerEpisode
 from reachlab.tools.executor import ToolExecutor
 from reachlab.tools.hermes import Hermes
 from reachlab.tools.prepared import PreparedTool, prepare
@@ -14,6 +14,7 @@ from reachlab.tools.search import Bm25, Retriever, search_tool
 from reachlab.tools.soundness import check_tool
 
 __all__ = [
+    "EPISODE_RNG",
     "Bm25",
     "Hermes",
     "PerEpisode",

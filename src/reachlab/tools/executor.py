@@ -5,17 +5,20 @@ Two error channels. What the policy caused (a malformed call, an unknown name, a
 ends with ``StopReason.FAULT``, is not trained on, and is counted.
 
 Results come in call order. Tools that are coroutines run side by side with each other, all others one after the other,
-after them. What tools declare ``PerEpisode`` is opened by the first call that needs
-it and closed by ``close``. Not covered: stopping a call that never returns. With ``seconds`` a call
-outside the fast path is abandoned after that time (its thread lives on) and becomes a fault; a function on the fast
-path is trusted to return, so code the policy wrote belongs in a ``Sandbox``.
+after them. What tools declare ``PerEpisode`` is opened by the first call that needs it and closed by ``close``.
+
+With ``seconds`` nothing waits without a limit: a call in this process that takes longer is abandoned (its thread lives
+on), counted (``waiting.abandoned``) and a fault; tools that say ``stoppable`` end their calls themselves, by limits of
+their own. Not covered: stopping what was abandoned, so code the policy wrote belongs in a ``Sandbox``; the budget of
+calls, which the interaction keeps.
 """
 
 from __future__ import annotations
 
+import asyncio
 import difflib
-import threading
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
@@ -26,26 +29,37 @@ from pydantic import ValidationError
 
 from reachlab import Json, ToolCall, ToolResult
 from reachlab.errors import BadValue, ToolFault
-from reachlab.tools.episodic import Belongings
+from reachlab.seeding import derive
+from reachlab.tools.episodic import Belongings, PerEpisode
 from reachlab.tools.prepared import PreparedTool, prepare, to_text
+from reachlab.tools.waiting import within
+
+__all__ = ["LEAST_CHARS", "ToolExecutor", "within"]
 
 LEAST_CHARS = 40
 """The smallest cap that leaves room for the mark of what was cut."""
+_FAILURES = (Exception, SystemExit, asyncio.CancelledError)
+"""What a tool may raise without ending the process: it ends the episode. An interrupt by the user is none of these."""
+
+_log = logging.getLogger(__name__)
 
 
 class ToolExecutor:
     """The tools of one episode. Cheap to make: what is slow is cached per tool."""
 
-    def __init__(self, tools: Sequence[BaseTool], *, output_chars: int = 4000, seconds: float | None = None) -> None:
-        """``output_chars`` caps each result; ``seconds`` caps each call outside the fast path."""
+    def __init__(
+        self, tools: Sequence[BaseTool], *, output_chars: int = 4000, seconds: float | None = None, seed: int = 0
+    ) -> None:
+        """``output_chars`` caps each result, ``seconds`` each call; ``seed`` is what seeded state follows from."""
         if output_chars < LEAST_CHARS:
             raise BadValue("characters of a tool result", output_chars, f">= {LEAST_CHARS}")
+        if seconds is not None and not seconds > 0:
+            raise BadValue("seconds of a tool call", seconds, "> 0, or None")
         self._tools = {tool.name: prepare(tool) for tool in tools}
         if len(self._tools) < len(tools):
             raise BadValue("tool names", [tool.name for tool in tools], "all different")
-        self._belongings = Belongings()
-        self._chars = output_chars
-        self._seconds = seconds
+        self._belongings = Belongings(self._seed_of)
+        self._chars, self._seconds, self._seed = output_chars, seconds, seed
 
     @property
     def schemas(self) -> tuple[Json, ...]:
@@ -54,7 +68,7 @@ class ToolExecutor:
 
     @property
     def stateful(self) -> tuple[str, ...]:
-        """Names of the tools that replaying recorded results cannot restore."""
+        """Names of the tools whose state cannot be restored."""
         return tuple(tool.name for tool in self._tools.values() if tool.stateful)
 
     @property
@@ -70,9 +84,21 @@ class ToolExecutor:
             begun = {i: pool.submit(copy_context().run, self._run, calls[i]) for i in together}
         return [begun[i].result() if i in begun else self._run(call) for i, call in enumerate(calls)]
 
+    def again(self, calls: Sequence[ToolCall]) -> None:
+        """Bring back what tools kept of *calls* that were answered before: those that ``replays`` run once more."""
+        for call in calls:
+            tool = self._tools.get(call.name)
+            if not call.problem and tool is not None and any(m.replays for m in tool.episodic.values()):
+                self._run(call)
+
     def close(self) -> None:
-        """End what the episode's tools hold. Idempotent; a later call opens it anew."""
-        self._belongings.close()
+        """End what the episode's tools hold. Idempotent and never raises; a later call opens it anew."""
+        if self._belongings:
+            here = all(tool.stoppable for tool in self._tools.values() if tool.episodic)
+            try:
+                within(None if here else self._seconds, self._belongings.close)
+            except ToolFault as fault:
+                _log.warning("closing what an episode's tools hold: %s", fault)
 
     def check(self, call: ToolCall) -> ToolResult | None:
         """The error that a malformed call gets in every world, or None if it is well-formed. Runs no tool.
@@ -101,7 +127,9 @@ class ToolExecutor:
         return text[: self._chars - len(mark)] + mark
 
     def _is_async(self, call: ToolCall) -> bool:
-        return not call.problem and call.name in self._tools and self._tools[call.name].is_async
+        """Calls that draw from one seed do not run side by side: the order would decide what each draws."""
+        tool = None if call.problem else self._tools.get(call.name)
+        return tool is not None and tool.is_async and not any(m.seeded for m in tool.episodic.values())
 
     def _run(self, call: ToolCall) -> ToolResult:
         tool = self._tools.get(call.name)
@@ -112,27 +140,31 @@ class ToolExecutor:
             tool = self._tools[call.name]
         arguments = call.arguments if type(call.arguments) is dict else dict(call.arguments)
         try:
-            if tool.episodic:
-                arguments = {**arguments, **{n: self._belongings.get(m) for n, m in tool.episodic.items()}}
-            if tool.direct is None:
-                return self._slow(tool, arguments)
-            output = tool.direct(arguments)
-            return ToolResult(self.cap(output if type(output) is str else to_text(output)))
+            output = within(None if tool.stoppable else self._seconds, lambda: self._work(tool, arguments))
+            if type(output) is str:
+                return ToolResult(self.cap(output))
+            failed = isinstance(output, ToolMessage) and output.status == "error"
+            return ToolResult(self.cap(to_text(output)), is_error=failed)
         except ToolException as error:
             return self._error(str(error))
         except ValidationError as error:
             return self._refuse(tool, call.arguments, error)
-        except Exception as error:
+        except _FAILURES as error:
             raise _fault(tool, error) from error
 
-    def _slow(self, tool: PreparedTool, arguments: Mapping[str, Any]) -> ToolResult:
-        output = within(self._seconds, lambda: tool.invoke(arguments))
-        failed = isinstance(output, ToolMessage) and output.status == "error"
-        return ToolResult(self.cap(to_text(output)), is_error=failed)
+    def _work(self, tool: PreparedTool, arguments: dict[str, Any]) -> Any:
+        if tool.episodic:
+            arguments = {**arguments, **{n: self._belongings.get(m) for n, m in tool.episodic.items()}}
+        return tool.invoke(arguments) if tool.direct is None else tool.direct(arguments)
+
+    def _seed_of(self, marker: PerEpisode) -> int:
+        """Follows from where the marker stands first, not from which call comes first."""
+        places = ((t.name, n) for t in self._tools.values() for n, m in t.episodic.items() if m == marker)
+        return derive(self._seed, *next(places))
 
     def _refuse(self, tool: PreparedTool, arguments: Mapping[str, Any], error: ValidationError) -> ToolResult:
         """An error for the policy if its arguments are the cause; a fault if the tool's own code failed to validate."""
-        problem = tool.problem(arguments)
+        problem = "" if tool.direct else tool.problem(arguments)
         if not problem:
             raise _fault(tool, error) from error
         return self._error(problem)
@@ -145,30 +177,8 @@ class ToolExecutor:
         return ToolResult(self.cap(f"Error: {problem}"), is_error=True)
 
 
-def _fault(tool: PreparedTool, error: Exception) -> ToolFault:
+def _fault(tool: PreparedTool, error: BaseException) -> ToolFault:
     if isinstance(error, ToolFault):
         return error
-    return ToolFault(f"tool {tool.name!r} failed: {type(error).__name__}: {error}")
-
-
-def within(seconds: float | None, work: Callable[[], Any]) -> Any:
-    """The result of *work*, which is abandoned after *seconds*: Python cannot stop a thread."""
-    if seconds is None:
-        return work()
-    outcome: list[Any] = []
-    failure: list[BaseException] = []
-
-    def body() -> None:
-        try:
-            outcome.append(work())
-        except BaseException as error:  # carried to the caller's thread, whatever it is
-            failure.append(error)
-
-    thread = threading.Thread(target=copy_context().run, args=(body,), daemon=True, name="reachlab-tool")
-    thread.start()
-    thread.join(seconds)
-    if failure:
-        raise failure[0]
-    if not outcome:
-        raise ToolFault(f"no result after {seconds:g} s; the call was abandoned")
-    return outcome[0]
+    changed = " (its schema has changed since it was shown)" if tool.changed else ""
+    return ToolFault(f"tool {tool.name!r} failed: {type(error).__name__}: {error}{changed}")

@@ -4,7 +4,7 @@
 nothing from that machinery is called directly: arguments through its ``args_schema``, then the function. Every other
 tool goes through ``invoke``. Both ways give the same text; ``tests/tools`` holds them to it.
 
-Not covered: streaming tools; stopping a call that never returns (see ``Executor``).
+Not covered: streaming tools; tools that are changed once they are prepared (a refusal for that reason is a fault).
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeGuard
+from typing import Any
 
 from langchain_core.messages import ToolMessage
-from langchain_core.tools import BaseTool, StructuredTool, Tool
-from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import BaseModel
+from langchain_core.tools import BaseTool, StructuredTool, Tool, ToolException
+from pydantic import BaseModel, RootModel, ValidationError
 
 from reachlab import Json
 from reachlab.caching import ByIdentity
+from reachlab.tools.arguments import (
+    Misfit,
+    episodic,
+    hidden_fields,
+    hidden_names,
+    is_model,
+    misfits,
+    of_policy,
+    shown_schema,
+)
 from reachlab.tools.episodic import PerEpisode
 
 Direct = Callable[[dict[str, Any]], Any]
 
-_JSON_TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "array": (list,),
-    "object": (dict,),
-    "null": (type(None),),
-}
 _MACHINERY = {"config", "callbacks", "run_manager"}
 """Parameters that only ``invoke`` can fill."""
 
@@ -51,53 +51,56 @@ class PreparedTool:
     name: str
     schema: Json
     """The OpenAI form, as chat templates take it; shared, never to be changed."""
+    declared: Any
+    """The tool's ``args_schema`` when it was prepared."""
     hidden: frozenset[str]
-    """Arguments that only the harness may fill; a policy that writes them is refused."""
+    """Names of arguments that only the harness may fill; a policy that writes them is refused."""
     episodic: Mapping[str, PerEpisode]
     """Those of the hidden arguments that the executor opens once an episode."""
     direct: Direct | None
-    """The fast path, or None. Takes raw arguments, the episodic ones among them; raises ``ValidationError`` before
-    the function runs on arguments that do not fit."""
+    """The fast path, or None. Takes raw arguments, the episodic ones among them; raises ``ToolException`` before the
+    function runs on arguments that do not fit."""
     is_async: bool
-    """A coroutine and nothing else: calls of one turn may run side by side."""
+    """A coroutine and nothing else: calls of one turn may run side by side, unless they draw from one seed."""
     stateful: bool
-    """Has episodic arguments, or says ``metadata={"stateful": True}``: cannot be restored by replaying its results."""
+    """Keeps state across calls that making them again does not bring back: an episodic argument that does not say
+    ``replays``, or ``metadata={"stateful": True}``."""
     stoppable: bool
     """Says ``metadata={"stoppable": True}``: it works outside this process, and a call past its time is ended there."""
     computes: bool
     """Says ``metadata={"computes": True}``: its results follow from its arguments, not from facts of the task."""
 
+    @property
+    def changed(self) -> bool:
+        """Whether the tool takes other arguments than when it was prepared."""
+        return self.tool.args_schema is not self.declared and shown_schema(self.tool) != self.schema
+
+    def misfits(self, arguments: Mapping[str, Any]) -> list[Misfit]:
+        """Why the arguments that a policy may write do not fit. Runs nothing of the tool's."""
+        return misfits(self.declared, self.hidden, arguments)
+
     def problem(self, arguments: Mapping[str, Any]) -> str:
-        """Why the arguments do not fit, or the empty string. Runs nothing of the tool's."""
+        """The same in a sentence, or the empty string."""
         refused = self.hidden.intersection(arguments)
         if refused:
             return f"{self.name} takes no argument {min(refused)!r}"
-        declared = self.tool.args_schema
-        if declared is None:
-            return "" if len(arguments) == 1 else f"{self.name} takes one argument, got {len(arguments)}"
-        if isinstance(declared, dict):
-            return self._explain(_json_schema_problems(declared, arguments))
-        # The shown schema leaves the hidden arguments out, but it loses aliases: use it only where it must be.
-        model = self.tool.tool_call_schema if self.hidden else declared
-        try:
-            if _is_model(model):
-                model.model_validate(dict(arguments))
-            else:
-                model.parse_obj(dict(arguments))  # type: ignore[union-attr]  # a model of pydantic 1
-        except ValueError as error:  # what both generations of ValidationError are
-            faults = error.errors() if hasattr(error, "errors") else [{"loc": (), "msg": str(error)}]
-            return self._explain([f"{'.'.join(map(str, f['loc'])) or 'arguments'}: {f['msg']}" for f in faults])
-        return ""
+        return _told(self.name, self.misfits(arguments))
 
     def invoke(self, arguments: Mapping[str, Any]) -> Any:
         """The slow path: LangChain's own, callbacks and handlers included."""
         call = {"name": self.name, "args": dict(arguments), "id": "0", "type": "tool_call"}
         if self.is_async:
             return _finish(self.tool.ainvoke(call))
-        return self.tool.invoke(call)
+        try:
+            return self.tool.invoke(dict(call))
+        except NotImplementedError:  # a class that has a coroutine alone says so here
+            if type(self.tool)._arun is BaseTool._arun:
+                raise
+            return _finish(self.tool.ainvoke(call))
 
-    def _explain(self, problems: Sequence[str]) -> str:
-        return f"{self.name}: {'; '.join(problems[:3])}" if problems else ""
+
+def _told(name: str, found: Sequence[Misfit]) -> str:
+    return f"{name}: {'; '.join(map(str, found[:3]))}" if found else ""
 
 
 def prepare(tool: BaseTool) -> PreparedTool:
@@ -108,39 +111,20 @@ def prepare(tool: BaseTool) -> PreparedTool:
 @lru_cache(maxsize=1024)
 def _prepare(key: ByIdentity[BaseTool]) -> PreparedTool:
     tool = key.held
-    said, episodic = tool.metadata or {}, _episodic(tool)
+    said, opened = tool.metadata or {}, episodic(tool)
     return PreparedTool(
         tool=tool,
         name=tool.name,
-        schema=convert_to_openai_tool(tool),
-        hidden=_hidden(tool),
-        episodic=episodic,
+        schema=shown_schema(tool),
+        declared=tool.args_schema,
+        hidden=hidden_names(tool),
+        episodic=opened,
         direct=_direct(tool),
         is_async=isinstance(tool, StructuredTool | Tool) and tool.func is None,
-        stateful=bool(episodic or said.get("stateful")),
+        stateful=bool(said.get("stateful") or not all(marker.replays for marker in opened.values())),
         stoppable=bool(said.get("stoppable")),
         computes=bool(said.get("computes")),
     )
-
-
-def _hidden(tool: BaseTool) -> frozenset[str]:
-    """What the tool takes and its schema for the model does not show (``InjectedToolArg`` and its kin)."""
-    declared, shown = tool.args_schema, tool.tool_call_schema
-    if not _is_model(declared) or not _is_model(shown):
-        return frozenset()
-    return frozenset(declared.model_fields) - frozenset(shown.model_fields)
-
-
-def _episodic(tool: BaseTool) -> dict[str, PerEpisode]:
-    declared = tool.args_schema
-    if not _is_model(declared):
-        return {}
-    marked = {name: field.metadata for name, field in declared.model_fields.items()}
-    return {name: m for name, metadata in marked.items() for m in metadata if isinstance(m, PerEpisode)}
-
-
-def _is_model(schema: object) -> TypeGuard[type[BaseModel]]:
-    return isinstance(schema, type) and issubclass(schema, BaseModel)
 
 
 def _direct(tool: BaseTool) -> Direct | None:
@@ -149,46 +133,45 @@ def _direct(tool: BaseTool) -> Direct | None:
         return None
     if tool.callbacks or tool.verbose or tool.handle_tool_error or tool.handle_validation_error:
         return None
-    if _hidden(tool) - _episodic(tool).keys():
-        return None
     function: Callable[..., Any] | None = tool.func  # type: ignore[attr-defined]
     if function is None or inspect.iscoroutinefunction(function):
         return None
     if _MACHINERY.intersection(inspect.signature(function).parameters):
         return None
-    schema = tool.args_schema
-    if not _is_model(schema) or schema.model_config.get("extra") == "allow":
+    declared = tool.args_schema
+    if not is_model(declared) or not _plain(declared) or len(hidden_fields(tool)) > len(episodic(tool)):
         return None
-    fields = schema.model_fields
+    if type(tool) is Tool and len(declared.model_fields) != 1:
+        return None
+    return _caller(tool, function, declared)
+
+
+def _plain(declared: type[BaseModel]) -> bool:
+    """Whether the fields of the model are what ``invoke`` hands to the function. It asks ``model_dump`` for them."""
+    fields, said = declared.model_fields, declared.model_config
+    if issubclass(declared, RootModel) or said.get("extra") == "allow" or said.get("serialize_by_alias"):
+        return False
+    if declared.__pydantic_decorators__.model_serializers or declared.model_computed_fields:
+        return False
     # "args" and "kwargs" stand for variadic parameters; excluded fields never reach the function.
-    if {"args", "kwargs"}.intersection(fields) or any(f.exclude for f in fields.values()):
-        return None
-    return _caller(function, schema.model_validate, single=type(tool) is Tool, count=len(fields))
+    excluded = any(field.exclude or getattr(field, "exclude_if", None) for field in fields.values())
+    return not excluded and not {"args", "kwargs"}.intersection(fields)
 
 
-def _caller(function: Callable[..., Any], validate: Callable[[Any], Any], *, single: bool, count: int) -> Direct | None:
-    if not single:
-        return lambda arguments: function(**validate(arguments).__dict__)
-    if count != 1:
-        return None
-    return lambda arguments: function(*validate(arguments).__dict__.values())
+def _caller(tool: BaseTool, function: Callable[..., Any], declared: type[BaseModel]) -> Direct:
+    validate, name, hidden, positional = declared.model_validate, tool.name, hidden_names(tool), type(tool) is Tool
 
+    def call(arguments: dict[str, Any]) -> Any:
+        try:
+            values = validate(arguments).__dict__
+        except ValidationError as error:
+            found = of_policy(error, hidden)
+            if not found:  # what the harness opened does not fit: nobody's fault but its own
+                raise
+            raise ToolException(_told(name, found)) from error
+        return function(*values.values()) if positional else function(**values)
 
-def _json_schema_problems(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
-    """What a bare JSON schema forbids at its top level; LangChain itself would let everything through."""
-    properties: Mapping[str, Any] = schema.get("properties", {})
-    problems = [f"{name}: Field required" for name in schema.get("required", ()) if name not in arguments]
-    for name, value in arguments.items():
-        if name not in properties:
-            if not schema.get("additionalProperties"):
-                problems.append(f"{name}: no such argument")
-            continue
-        declared = properties[name].get("type", ())
-        allowed = [t for kind in ([declared] if isinstance(declared, str) else declared) for t in _JSON_TYPES[kind]]
-        is_disguised = isinstance(value, bool) and bool not in allowed  # True is an int to Python
-        if allowed and (is_disguised or not isinstance(value, tuple(allowed))):
-            problems.append(f"{name}: should be of type {declared}")
-    return problems
+    return call
 
 
 def _finish(coroutine: Coroutine[Any, Any, Any]) -> Any:

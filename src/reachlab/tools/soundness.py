@@ -17,16 +17,19 @@ from statistics import median
 from typing import Any
 
 from langchain_core.tools import BaseTool
-from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from reachlab import Json, ToolCall, ToolResult
 from reachlab.errors import ToolFault
 from reachlab.findings import Finding, broken, gather, global_randomness, kept, note
+from reachlab.tools.arguments import shown_schema
 from reachlab.tools.executor import ToolExecutor
+from reachlab.tools.outside.remote import RemoteTool
 from reachlab.tools.prepared import prepare
 
 Examples = Sequence[Mapping[str, Any]]
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-f]+>")
+"""How Python shows an object that has no text of its own."""
 _SAMPLES: dict[str, Any] = {
     "string": "test", "integer": 1, "number": 1.0, "boolean": True, "array": [], "object": {}, "null": None
 }  # fmt: skip
@@ -42,6 +45,7 @@ def check_tool(tool: BaseTool, examples: Examples = (), seconds: float = 10.0) -
             ("answers", _answers),
             ("same again", _repeats),
             ("malformed calls", _malformed),
+            ("schema stays the same", _unchanged),
             ("stopping", _stopping),
         )
     )
@@ -74,10 +78,6 @@ def _schema(tool: BaseTool, calls: Sequence[ToolCall], seconds: float) -> Iterat
         yield note("description", f"arguments without one: {', '.join(bare)}")
     else:
         yield kept("description")
-    if json.dumps(convert_to_openai_tool(tool)) == json.dumps(prepare(tool).schema):
-        yield kept("schema stays the same")
-    else:
-        yield broken("schema stays the same", "asked twice it differs", "make the schema once; prompts are cached")
 
 
 def _episode(tool: BaseTool, calls: Sequence[ToolCall], seconds: float) -> list[ToolResult]:
@@ -99,6 +99,8 @@ def _answers(tool: BaseTool, calls: Sequence[ToolCall], seconds: float) -> Itera
             yield broken("answers", shown, "give arguments it answers (--call '{...}'), or mend the tool")
         elif not result.text:
             yield broken("says something", shown, "return a text: an empty one is what the silent world returns")
+        elif _ADDRESS.search(result.text):
+            yield broken("is text", shown, "return text or plain JSON: this is an object's address, new in each run")
         elif usual(result.text) != result.text:
             yield broken("fits", f"{len(result.text)} characters", "return less: what is over the cap is cut")
         else:
@@ -137,12 +139,21 @@ def _malformed(tool: BaseTool, calls: Sequence[ToolCall], seconds: float) -> Ite
     yield kept(promise, f"{len(wrong)} were answered, none was a fault")
 
 
+def _unchanged(tool: BaseTool, calls: Sequence[ToolCall], seconds: float) -> Iterator[Finding]:
+    """Looked at once it has been called: by then a tool that changes has done so."""
+    promise = "schema stays the same"
+    if json.dumps(shown_schema(tool)) == json.dumps(prepare(tool).schema):
+        yield kept(promise)
+    else:
+        yield broken(promise, "asked again it differs", "make the schema once; prompts are cached")
+
+
 def _stopping(tool: BaseTool, calls: Sequence[ToolCall], seconds: float) -> Iterator[Finding]:
     prepared = prepare(tool)
     if prepared.stoppable:
         yield note("stopping", "runs outside this process: a call past its time is ended")
-    elif prepared.direct is not None:
-        yield note("stopping", "runs in this process and is trusted to return; one in a process of its own is not")
+    elif isinstance(tool, RemoteTool):
+        yield note("stopping", "runs on a server: a call past its time is given up; the server may go on with it")
     else:
         yield note("stopping", "runs in this process: a call past its time is abandoned, counted, and a fault")
     kind = "computes from its arguments" if prepared.computes else "answers about the task (the donor's in shuffled)"

@@ -3,6 +3,7 @@
 Command: ``python files.py FOLDER [stdio | http PORT]``.
 """
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -49,8 +50,10 @@ def remember(note: str) -> str:
 
 
 @server.tool(structured_output=False)
-def hang(seconds: float = 600.0) -> str:
-    """Answer late."""
+def hang(seconds: float = 600.0, deaf: bool = False) -> str:
+    """Answer late; deaf to SIGTERM too, which the kernel can do for this thread's process."""
+    if deaf:
+        ctypes.CDLL(None).signal(15, ctypes.c_void_p(1))  # SIG_IGN: Python allows this in the main thread alone
     time.sleep(seconds)
     return "late"
 

@@ -11,6 +11,7 @@ from langchain_core.tools import BaseTool, StructuredTool, ToolException, tool
 from pydantic import BaseModel, Field
 
 from reachlab.tools import PerEpisode
+from reachlab.tools.episodic import EPISODE_RNG
 
 seen: list[int] = []
 
@@ -80,3 +81,13 @@ def tally(n: int, kept: Annotated[Any, PerEpisode(list)]) -> list[int]:
     """Count with hidden state of the episode."""
     kept.append(n)
     return list(kept)
+
+
+def roll(sides: int, rng: Annotated[Any, EPISODE_RNG]) -> int:
+    """Roll a die."""
+    return int(rng.integers(sides))
+
+
+def answer_in(kind: str) -> Any:
+    """Answer in something that is not text, or in too much of it."""
+    return {"bytes": b"\xff", "none": None, "object": object(), "list": [1, {"a": None}], "big": "x" * 10 * 2**20}[kind]

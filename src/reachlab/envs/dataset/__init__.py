@@ -6,7 +6,7 @@
     Dataset("squad/", {"answer": "answers.text", "documents": "context", "group": "title"})
     Dataset("gsm8k.parquet", verifier="numeric", affordances=["python"])
 
-Files: JSON lines, Parquet, or a folder written by ``datasets``' ``save_to_disk`` (read without that package).
+Files: JSON lines, CSV, Parquet, or a folder written by ``datasets``' ``save_to_disk`` (read without that package).
 ``columns`` maps roles to columns: ``question``, ``answer`` (one, a list, or SQuAD's record), ``evidence`` (shown by the
 oracle), ``documents`` (searched), ``stratum``, ``group`` (rows that must share a split), ``split``; ``corpus`` is the
 column of the extra file ``corpus``. Rows that cannot be asked are refused with their numbers, or left out and logged
@@ -15,7 +15,8 @@ with ``bad="drop"``; ``family.report`` says what became of all of them.
 ==================  ============================================================================================
 observation         text: the prompt, then tool results
 action              text: the assistant's raw turn
-reward              the verifier's, in [0, 1]: ``normalised`` (default), ``token-f1``, ``numeric``, ``regex``, ``exact``
+reward              the verifier's, in [0, 1]: ``normalised`` (default), ``token-f1``, ``numeric``, ``regex``,
+                    ``exact``, or one with options: ``{"name": "token-f1", "options": {"threshold": 0.8}}``
 stop reasons        answered, turns, calls, tokens, forbidden; faults: seconds, fault
 affordances         tools by name; by default ``search``, the ``top_k`` best of all documents by BM25
 oracle              the row's evidence, else its documents, else the answer itself

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -82,7 +83,7 @@ def questions(
         if why:
             problems.setdefault(why, []).append(row.place)
         elif made is not None:
-            kept[normalise(made.text) or made.text] = made
+            kept[_same(made.text)] = made
     report = Report(len(rows), len(kept), {why: tuple(places) for why, places in problems.items()})
     wrong = [why for why in problems if not why.startswith(OTHER_SPLIT)]
     if wrong and bad == "refuse":
@@ -119,7 +120,7 @@ def _question(
 
 def _duplicate(made: Question, kept: Mapping[str, Question]) -> str:
     """Rows whose question stood before. The first is kept: a later one with other answers contradicts it."""
-    first = kept.get(normalise(made.text) or made.text)
+    first = kept.get(_same(made.text))
     if first is None:
         return ""
     if first.split != made.split:
@@ -135,7 +136,13 @@ def _split(
         stated = str(value(row, columns.split))
         return next((split for split, name in split_names.items() if name == stated), None)
     key = asked if columns.group is None else json.dumps(value(row, columns.group), default=str)
-    return "test" if _unit(salt, normalise(key) or key) < share else "train"
+    return "test" if _unit(salt, _same(key)) < share else "train"
+
+
+def _same(question: str) -> str:
+    """Equal for questions that differ in capitals, blanks or the mark at the end only. Not as answers are compared:
+    without its signs, ``5 - 3`` would be ``5 + 3``."""
+    return " ".join(unicodedata.normalize("NFKC", question).casefold().split()).rstrip(" .?!:") or question
 
 
 def _unit(salt: int, text: str) -> float:
@@ -149,9 +156,14 @@ def _column(row: Row, column: str | None) -> tuple[str, ...]:
 
 
 def texts(held: Any) -> list[str]:
-    """A text, a number, a list of them, or a record with ``text`` (as SQuAD keeps answers), as texts."""
-    if held is None or (isinstance(held, float) and held != held):
+    """A text, a number, a list of them, or a record with ``text`` (as SQuAD keeps answers), as texts.
+
+    Whole numbers that a column holds as floats, since others are missing or fractions, are written as whole numbers.
+    """
+    if held is None or isinstance(held, bytes) or (isinstance(held, float) and held != held):
         return []
+    if isinstance(held, float) and held.is_integer() and abs(held) < 2**53:
+        return [str(int(held))]
     if isinstance(held, Mapping):
         return texts(held.get("text"))
     if isinstance(held, list | tuple):

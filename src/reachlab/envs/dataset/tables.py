@@ -1,16 +1,20 @@
-"""Rows from files: JSON lines, Parquet, or a Hugging Face data set saved on disk. pyarrow reads the last two.
+"""Rows from files: JSON lines, CSV, Parquet, or a Hugging Face data set saved on disk. pyarrow reads the last two.
 
 ``datasets`` is not needed: what ``save_to_disk`` writes is Arrow files beside a list of them (``state.json``), and for
 several splits a folder each (``dataset_dict.json``). A row knows its place in its file, which errors name.
+
+CSV has a header and no types: every cell is a text, an empty one is missing.
 
 Not covered: files larger than memory, remote paths, images and audio.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,10 @@ from reachlab.errors import BadValue, UnknownName
 
 SPLIT_FOLDER = "__split__"
 """The column that a folder of splits adds to its rows."""
-ALLOWED = "a .jsonl or .parquet file, or a folder written by Dataset.save_to_disk"
+ALLOWED = "a .jsonl, .csv, .tsv or .parquet file, or a folder written by Dataset.save_to_disk"
+
+ENCODING = "utf-8-sig"
+"""UTF-8; the mark that some programs put before it is no part of the first line."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,13 @@ def check_columns(rows: Iterable[Row], wanted: Mapping[str, str | None]) -> None
 def _reader(path: Path) -> Callable[[Path], list[Row]]:
     if path.is_dir():
         return _folder
-    readers = {".jsonl": _json_lines, ".ndjson": _json_lines, ".parquet": _parquet}
+    readers: dict[str, Callable[[Path], list[Row]]] = {
+        ".jsonl": _json_lines,
+        ".ndjson": _json_lines,
+        ".csv": partial(_csv, delimiter=","),
+        ".tsv": partial(_csv, delimiter="\t"),
+        ".parquet": _parquet,
+    }
     if path.suffix not in readers:
         raise BadValue("path", str(path), ALLOWED)
     return readers[path.suffix]
@@ -80,7 +93,7 @@ def _reader(path: Path) -> Callable[[Path], list[Row]]:
 
 def _json_lines(path: Path) -> list[Row]:
     rows = []
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding=ENCODING) as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
@@ -92,6 +105,26 @@ def _json_lines(path: Path) -> list[Row]:
                 raise BadValue(f"line {number} of {path.name}", line[:80], "a JSON object")
             rows.append(Row(str(number), held))
     return rows
+
+
+def _csv(path: Path, *, delimiter: str) -> list[Row]:
+    usual = csv.field_size_limit(2**31 - 1)  # documents are longer than the module expects of a cell
+    try:
+        with path.open(encoding=ENCODING, newline="") as file:
+            header, *records = csv.reader(file, delimiter=delimiter, strict=True)
+    except ValueError as error:
+        if isinstance(error, UnicodeError):
+            raise
+        raise BadValue("path", str(path), "a header and at least one row") from error  # nothing to unpack
+    finally:
+        csv.field_size_limit(usual)
+    if len(set(header)) < len(header):
+        raise BadValue(f"header of {path.name}", header, "a name for each column, all different")
+    rows = [(number, record) for number, record in enumerate(records, 1) if record]  # blank lines are no rows
+    for number, record in rows:
+        if len(record) != len(header):
+            raise BadValue(f"row {number} of {path.name}", f"{len(record)} cells", f"{len(header)}, as the header has")
+    return [Row(str(number), dict(zip(header, record, strict=True))) for number, record in rows]
 
 
 def _parquet(path: Path) -> list[Row]:

@@ -8,7 +8,9 @@
 ==================  ============================================================================================
 observation         text: the prompt, then tool results
 action              text: the assistant's raw turn
-reward              the generator's own score of the final turn, clipped to [0, 1]
+reward              1 where the generator's own score of the final turn is 1 (at least ``threshold``), else 0. With
+                    ``threshold=None`` the score itself, in [0, 1]; from .5 it counts as a success then, and the
+                    library gives that for half of the text: "17" where the answer is "7"
 stop reasons        answered, turns, calls, tokens, forbidden; faults: seconds, fault
 dials               ``generators`` with their configs, ``affordances`` (default: ``python``), ``calls``, ``tokens``
 closed-book p0      no policy-free bound: nothing is hidden. Never enumerated: the scorers accept more than the gold
@@ -22,6 +24,8 @@ found anything, and demonstrations from it teach to print a number, not to compu
 ``guess`` draws the gold answer of another task of the same generator and config.
 
 Splits share no question: a question belongs to the split that its text hashes to. Needs the extra ``reasoning-gym``.
+Refused, as no item has an answer that scores 1 where nonsense does not (0.1.25): ``boxnet`` and ``rush_hour`` state
+none, the scorer of ``game_of_life_halting`` takes any text for "True".
 Not covered: curricula, composites (name several generators), scorers that need a model.
 """
 

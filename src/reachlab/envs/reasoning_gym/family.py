@@ -16,7 +16,7 @@ from langchain_core.tools import BaseTool
 from reachlab import SUCCESS, Budget, Message, Split, Task
 from reachlab.envs.dials import whole
 from reachlab.envs.reasoning_gym.library import BLOCK, GOLD_ELSEWHERE, TRIES, Source, checked, library
-from reachlab.envs.reasoning_gym.scoring import Scored, score
+from reachlab.envs.reasoning_gym.scoring import Scored, scored
 from reachlab.envs.scripted import build_tools, check_script, opening_call
 from reachlab.errors import BadValue
 from reachlab.seeding import derive
@@ -46,6 +46,8 @@ class ReasoningGym:
     """The dials of a generator that stands alone."""
     affordances: Sequence[str | Mapping[str, Any]] = ("python",)
     """Tools by name, or ``{"name": ..., "options": {...}}``."""
+    threshold: float | None = 1.0
+    """The least score that is rewarded, with 1; None: the reward is the score. Scorers give "17" half for "7"."""
     calls: int = 1
     tokens: int = 512
     instruction: str = "Reply with the answer only."
@@ -65,6 +67,8 @@ class ReasoningGym:
                 raise BadValue(name, getattr(self, name), "a whole number, >= 1")
         if not whole(self.salt):
             raise BadValue("salt", self.salt, "a whole number")
+        if self.threshold is not None and not 0 < self.threshold <= 1:
+            raise BadValue("threshold", self.threshold, "above 0, at most 1, or None")
         tools = build_tools(self.affordances)
         check_script(tools, self.script)
         object.__setattr__(self, "_built", tools)
@@ -129,7 +133,7 @@ class ReasoningGym:
             id=f"{self.name}-{item.source.name}-{split}-{seed}" + ("~donor" if donor else ""),
             messages=(Message("user", f"{item.question}\n{self.instruction}".strip()),),
             answers=(item.gold,),
-            verifier=Scored(item.source, item.index, item.gold),
+            verifier=Scored(item.source, item.index, item.gold, self.threshold),
             evidence=f"The answer is {item.gold}.",
             difficulty=((item.source.name, place), *_dials(item.source.config)),
             seed=seed,
@@ -185,13 +189,13 @@ def _parity(question: str) -> int:
 
 def _gold(source: Source, index: int, entry: Mapping[str, Any]) -> str | None:
     """The answer the generator states, if its own scorer gives it 1 and does not accept just anything."""
-    if score(source, index, "", NONSENSE) >= SUCCESS:
+    if scored(source, index, NONSENSE) >= SUCCESS:
         return None
     meta = entry.get("metadata") or {}
     for stated in (entry.get("answer"), *(meta.get(name) for name in GOLD_ELSEWHERE)):
         if stated is None:
             continue
         text = stated if isinstance(stated, str) else json.dumps(stated)
-        if score(source, index, text, text) == 1.0:
+        if scored(source, index, text) == 1.0:
             return text
     return None

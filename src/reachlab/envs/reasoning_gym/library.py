@@ -42,6 +42,13 @@ def generators() -> list[str]:
     return sorted(set(library().factory.DATASETS) - {"composite"})
 
 
+@lru_cache(maxsize=256)
+def compares(name: str) -> bool:
+    """Whether the generator's scorer is the library's plain comparison of texts."""
+    plain = importlib.import_module("reasoning_gym.dataset").ProceduralDataset
+    return bool(library().factory.DATASETS[name][0].score_answer is plain.score_answer)
+
+
 def checked(name: str, config: Mapping[str, Any]) -> str:
     """The config as JSON with sorted keys, once the library has accepted it."""
     known = generators()

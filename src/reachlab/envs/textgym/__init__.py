@@ -40,9 +40,10 @@ shuffled then have success 0 by construction, and a gain over them says only tha
 Splits share no seed of the environment (test seeds are odd); whether two seeds pose different problems is the
 environment's own matter. An action that the action space refuses is an error observation and is not played (beware:
 ``gymnasium.spaces.Text`` refuses blanks unless told otherwise; ``reachlab.envs.Unicode`` takes any text); whatever the
-environment raises is a fault. An environment must follow its seed: the same seed and actions, the same observations.
-Not covered: spaces that are not text, environments that wait for a person or for the clock, snapshots (``act`` keeps
-state), stopping an environment whose ``step`` never returns (it is code of yours, not of the policy).
+environment raises is a fault. An environment must follow its seed: the same seed and actions, the same observations; a
+snapshot is restored by playing its actions again.
+Not covered: spaces that are not text, environments that wait for a person or for the clock, stopping an environment
+whose ``step`` never returns (it is code of yours, not of the policy).
 """
 
 from reachlab.envs.textgym.family import TextGym

@@ -20,9 +20,9 @@ ENDED = "[ended] receipt "
 def act_tool(paid: Paid, name: str, description: str) -> BaseTool:
     """Steps the environment that *paid* judges; opened by the episode's first call, closed with the episode."""
 
-    def act(
-        action: Annotated[str, Field(description="What to do.")], play: Annotated[Any, PerEpisode(paid.start)]
-    ) -> str:
+    played = PerEpisode(paid.start, replays=True)
+
+    def act(action: Annotated[str, Field(description="What to do.")], play: Annotated[Any, played]) -> str:
         shown: str = play.act(action)
         return f"{shown}\n{ENDED}{receipt(paid.key, play.score)}" if play.ended else shown
 

@@ -10,16 +10,18 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from copy import copy
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from langchain_core.tools import BaseTool
 
+from reachlab import Json
 from reachlab.errors import BadValue, ToolFault, UnknownName
 from reachlab.tools.mcp.sdk import sdk
 from reachlab.tools.mcp.servers import HttpServer, Limits, Server, StdioServer, pairs
 from reachlab.tools.mcp.session import McpSession, Opener, schema_key
-from reachlab.tools.outside.remote import RemoteTool, json_arguments
+from reachlab.tools.outside.remote import RemoteTool, Timeouts, checked_timeouts, json_arguments
 
 _once = threading.Lock()
 _OPEN = {"additionalProperties", "unevaluatedProperties", "patternProperties", "allOf", "anyOf", "oneOf", "if", "$ref"}
@@ -44,6 +46,7 @@ def mcp_tools(
     prefix: str = "",
     shared: bool = False,
     computes: bool = False,
+    timeouts: Timeouts = "fault",
     start_seconds: float = Limits.start,
     call_seconds: float = Limits.call,
 ) -> list[BaseTool]:
@@ -51,7 +54,8 @@ def mcp_tools(
 
     *names*: only these, in this order. *prefix* comes before each name, where two servers use the same.
     *shared*: one session for the process instead of one per episode. *computes*: results follow from arguments alone.
-    The same arguments give the same tools, so a family may call this once an episode.
+    *timeouts*: a call past *call_seconds* is a fault, or an observation that says so: where only the policy's arguments
+    can make a call long. The same arguments give the same tools, so a family may call this once an episode.
     """
     if (command is None) == (url is None):
         raise BadValue("MCP server", {"command": command, "url": url}, "a command or a url, one of them")
@@ -63,7 +67,8 @@ def mcp_tools(
     server: Server = HttpServer(url, pairs(headers)) if url else StdioServer(tuple(command or ()), pairs(env), cwd)
     limits = Limits(start_seconds, call_seconds)
     with _once:  # a second thread waits for the first one's listing instead of starting the server once more
-        return list(_tools(server, limits, None if names is None else tuple(names), prefix, shared, computes))
+        chosen = None if names is None else tuple(names)
+        return list(_tools(server, limits, chosen, prefix, shared, computes, checked_timeouts(timeouts)))
 
 
 @lru_cache(maxsize=64)
@@ -76,7 +81,13 @@ def _listed(server: Server, limits: Limits) -> Listing:
 
 @lru_cache(maxsize=256)
 def _tools(
-    server: Server, limits: Limits, names: tuple[str, ...] | None, prefix: str, shared: bool, computes: bool
+    server: Server,
+    limits: Limits,
+    names: tuple[str, ...] | None,
+    prefix: str,
+    shared: bool,
+    computes: bool,
+    timeouts: Timeouts,
 ) -> tuple[BaseTool, ...]:
     listing = _listed(server, limits)
     offered = {tool.name: tool for tool in listing.tools}
@@ -84,10 +95,13 @@ def _tools(
         if name not in offered:
             raise UnknownName(f"tool of MCP server {server}", name, offered)
     wanted = offered.values() if names is None else [offered[name] for name in names]
-    return tuple(_tool(tool, listing.opener, prefix, shared, computes) for tool in wanted)
+    opener = listing.opener if shared else replace(listing.opener, reopening=True)
+    stoppable = isinstance(server, StdioServer)
+    said = {"computes": computes, "timeouts": timeouts, "stoppable": stoppable}
+    return tuple(_tool(tool, opener, prefix, shared, timeouts, said) for tool in wanted)
 
 
-def _tool(listed: Any, opener: Opener, prefix: str, shared: bool, computes: bool) -> BaseTool:
+def _tool(listed: Any, opener: Opener, prefix: str, shared: bool, timeouts: Timeouts, said: Json) -> BaseTool:
     schema = copy(listed.input_schema)
     read_only = bool(listed.annotations and listed.annotations.read_only_hint)
     return RemoteTool.make(
@@ -97,7 +111,8 @@ def _tool(listed: Any, opener: Opener, prefix: str, shared: bool, computes: bool
         shown=json_arguments(listed.name, schema, _validator(listed.name, schema)),
         opener=opener,
         shared=shared,
-        metadata={"computes": computes, "stoppable": True, "stateful": not (shared and read_only)},
+        timeouts=timeouts,
+        metadata={**said, "stateful": not (shared and read_only)},
     )
 
 

@@ -37,7 +37,7 @@ class Limits:
     call: float = 30.0
     """One request."""
     stop: float = 10.0
-    """Closing a session. A server that ignores the end of its input is killed after about three."""
+    """Closing a session. A server that ignores the end of its input is ended after two, or killed after three."""
 
     def __post_init__(self) -> None:
         for name in ("start", "call", "stop"):

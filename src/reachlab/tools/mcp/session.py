@@ -14,7 +14,7 @@ import logging
 import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langchain_core.tools import ToolException
@@ -26,6 +26,7 @@ from reachlab.tools.mcp.sdk import sdk
 from reachlab.tools.mcp.servers import Limits, Server
 from reachlab.tools.mcp.stderr import Tail
 from reachlab.tools.outside.background import background
+from reachlab.tools.outside.remote import Late, Remote
 
 MARGIN_SECONDS = 5.0
 """Beyond the limits that the client keeps itself: only a loop that hangs needs it."""
@@ -45,9 +46,36 @@ class Opener:
     """How the protocol version is negotiated; known once the tools are listed."""
     schemas: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Tool names with their schemas as JSON, as they were when listed."""
+    reopening: bool = False
+    """A call that took too long ends the session, and the next call opens another."""
 
-    def __call__(self) -> McpSession:
+    def __call__(self) -> Remote:
+        if self.reopening:
+            return Reopening(replace(self, reopening=False))
         return McpSession(self.server, self.limits, mode=self.mode, schemas=dict(self.schemas))
+
+
+class Reopening:
+    """A ``Remote`` for one caller: a session, and after a call that took too long another one."""
+
+    def __init__(self, opener: Opener) -> None:
+        self._opener = opener
+        self._session: Remote | None = opener()
+
+    def call(self, name: str, arguments: Mapping[str, Any]) -> str:
+        if self._session is None:
+            self._session = self._opener()
+        try:
+            return self._session.call(name, arguments)
+        except Late:
+            self.close()  # over stdio this ends the process, and what it was busy with
+            raise
+
+    def close(self) -> None:
+        """Idempotent."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
 
 
 class McpSession:
@@ -110,7 +138,8 @@ class McpSession:
         try:
             async with AsyncExitStack() as stack:
                 transport = await self._server.connect(stack, self._limits, self._tail.stream)
-                client = sdk().Client(transport, read_timeout_seconds=self._limits.call, cache=None, mode=self._mode)
+                late = self._limits.call + MARGIN_SECONDS  # the limit itself is kept here, where it has one meaning
+                client = sdk().Client(transport, read_timeout_seconds=late, cache=None, mode=self._mode)
                 ready.set_result(await stack.enter_async_context(client))
                 await self._leave.wait()
         except BaseException as error:
@@ -170,7 +199,8 @@ class McpSession:
         except (ToolException, ReachlabError):
             raise
         except TimeoutError as error:
-            raise ToolFault(self._blame(f"failed {doing}", f"no answer within {self._limits.call:g} s")) from error
+            reason = f"no answer within {self._limits.call:g} s"
+            raise Late(self._blame(f"failed {doing}", reason), self._limits.call) from error
         except Exception as error:
             raise ToolFault(self._blame(f"failed {doing}", _reason(error))) from error
 

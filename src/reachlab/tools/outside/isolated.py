@@ -8,7 +8,8 @@
 
 A call past ``seconds`` is ended by killing the process and all it started. That is a fault, unless the tool says
 ``metadata={"timeouts": "observation"}`` (or the option does): say so where only the policy's arguments can make a call
-long, or a policy could end bad episodes without a penalty. A crash (a signal, ``os._exit``) is a fault. After either
+long, or a policy could end bad episodes without a penalty. State that is ``PerEpisode`` is opened over there, and
+seeded by the episode's seed. A crash (a signal, ``os._exit``) is a fault. After either
 the next call has a fresh process, without the state of the old one. What the tool prints goes nowhere.
 
 Each episode has a process of its own, started by its first call (about a second: the imports) and ended with it;
@@ -25,16 +26,16 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from langchain_core.tools import BaseTool, StructuredTool
 
-from reachlab.errors import BadValue, UnknownName
+from reachlab.errors import BadValue
 from reachlab.registry import Spec, resolve
-from reachlab.tools.outside.remote import RemoteTool, json_arguments
+from reachlab.tools.arguments import Misfit
+from reachlab.tools.outside.remote import RemoteTool, Timeouts, checked_timeouts, json_arguments
 from reachlab.tools.outside.worker import Worker
-
-Timeouts = Literal["fault", "observation"]
+from reachlab.tools.prepared import PreparedTool, prepare
 
 
 def isolated(
@@ -54,17 +55,20 @@ def isolated(
     spec = _spec(tool, options)
     inside = load(spec)
     said = dict(inside.metadata or {})
-    channel = timeouts or said.get("timeouts", "fault")
-    if channel not in get_args(Timeouts):
-        raise UnknownName("channel of timeouts", str(channel), get_args(Timeouts))
-    opener = Opener(json.dumps(spec.to_json(), sort_keys=True), seconds, start_seconds, channel == "observation")
+    channel = checked_timeouts(timeouts or said.get("timeouts", "fault"))
+    seeded = any(marker.seeded for marker in prepare(inside).episodic.values())
+    if seeded and shared:
+        raise BadValue("shared", shared, f"False: {inside.name!r} has state that is seeded per episode")
+    opener = Opener(json.dumps(spec.to_json(), sort_keys=True), seconds, start_seconds)
     return RemoteTool.make(
         name=inside.name,
         description=inside.description,
         remote_name=inside.name,
-        shown=_shown(inside),
+        shown=json_arguments(inside.name, prepare(inside).schema["function"]["parameters"], _Inside(prepare(inside))),
         opener=opener,
         shared=shared,
+        seeded=seeded,
+        timeouts=channel,
         metadata={**said, "stoppable": True, "timeouts": channel},
     )
 
@@ -77,11 +81,19 @@ class Opener:
     """JSON."""
     seconds: float
     start_seconds: float
-    forgiving: bool
-    """A call that takes too long is the policy's error."""
 
-    def __call__(self) -> Worker:
-        return Worker(self.spec, self.seconds, self.start_seconds, forgiving=self.forgiving)
+    def __call__(self, seed: int = 0) -> Worker:
+        return Worker(self.spec, self.seconds, self.start_seconds, seed)
+
+
+@dataclass(frozen=True)
+class _Inside:
+    """Holds arguments to what the tool itself takes, without a process."""
+
+    tool: PreparedTool
+
+    def iter_errors(self, arguments: Any) -> list[Misfit]:
+        return self.tool.misfits(arguments)
 
 
 def load(spec: Spec) -> BaseTool:
@@ -137,12 +149,3 @@ def _spec(tool: Any, options: Mapping[str, Any] | None) -> Spec:
     if place is not tool or module == "__main__":
         raise BadValue("tool", tool, "what a fresh process can import: the top of a module other than __main__")
     return Spec(f"{module}:{name}")
-
-
-def _shown(inside: BaseTool) -> Any:
-    """The arguments the model sees. What is hidden is the inside's business: it is opened over there."""
-    declared, shown = inside.args_schema, inside.tool_call_schema
-    if isinstance(shown, dict):
-        return json_arguments(inside.name, shown, None)  # the worker checks
-    same = declared is not None and len(declared.model_fields) == len(shown.model_fields)  # type: ignore[union-attr]
-    return declared if same else shown  # the shown one loses aliases

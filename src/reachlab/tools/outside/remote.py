@@ -12,14 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from copy import deepcopy
-from typing import Annotated, Any, ClassVar, Protocol, Self
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, get_args
 
-from langchain_core.tools import BaseTool, InjectedToolArg
+from langchain_core.tools import BaseTool, InjectedToolArg, ToolException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from reachlab import Json
-from reachlab.errors import BadValue
+from reachlab.errors import BadValue, ToolFault, UnknownName
 from reachlab.tools.episodic import PerEpisode
 from reachlab.tools.outside.shared import borrowed
 
@@ -28,8 +28,27 @@ HIDDEN = "reachlab_remote"
 PROBLEM_CHARS = 200
 
 
+Timeouts = Literal["fault", "observation"]
+"""Who is to blame for a call that takes too long: the harness, or the policy's arguments."""
+
+
+def checked_timeouts(channel: object) -> Timeouts:
+    if channel not in get_args(Timeouts):
+        raise UnknownName("channel of timeouts", str(channel), get_args(Timeouts))
+    return channel  # type: ignore[return-value]
+
+
+class Late(ToolFault):
+    """A call took too long, and was stopped. ``told`` is what a policy may read of it."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.told = f"stopped after {seconds:g} s"
+
+
 class Remote(Protocol):
-    """Does the work. ``call`` raises ToolException for what the policy caused and ToolFault for anything else."""
+    """Does the work. ``call`` raises ToolException for what the policy caused, Late when it stopped a call that took
+    too long (the next one works again), and ToolFault for anything else."""
 
     def call(self, name: str, arguments: Mapping[str, Any]) -> str: ...
     def close(self) -> None: ...
@@ -77,15 +96,19 @@ class RemoteTool(BaseTool):
 
     remote_name: str
     """What the other side calls it."""
-    opener: Callable[[], Any] = Field(exclude=True, repr=False)
+    opener: Callable[..., Any] = Field(exclude=True, repr=False)
     """Opens a ``Remote``; tools with equal openers share one within an episode (or the process)."""
     shared: bool = False
+    timeouts: Timeouts = "fault"
     shown: type[BaseModel] = Field(exclude=True, repr=False)
     """The arguments the model sees."""
 
     @classmethod
-    def make(cls, *, shown: type[BaseModel], opener: Callable[[], Remote], shared: bool = False, **fields: Any) -> Self:
-        marker = InjectedToolArg() if shared else PerEpisode(opener)
+    def make(
+        cls, *, shown: type[BaseModel], opener: Callable[..., Remote], shared: bool, seeded: bool = False, **fields: Any
+    ) -> Self:
+        """With *seeded*, the opener takes a seed of the episode."""
+        marker = InjectedToolArg() if shared else PerEpisode(opener, seeded)
         hidden: Any = {HIDDEN: (Annotated[Any, marker], None)}
         whole = create_model(shown.__name__, __base__=shown, **hidden)
         return cls(shown=shown, args_schema=whole, opener=opener, shared=shared, **fields)
@@ -104,6 +127,14 @@ class RemoteTool(BaseTool):
         return tool_input
 
     def _run(self, /, *args: Any, **arguments: Any) -> str:
+        try:
+            return self._ask(arguments)
+        except Late as late:
+            if self.timeouts == "fault":
+                raise
+            raise ToolException(late.told) from late
+
+    def _ask(self, arguments: dict[str, Any]) -> str:
         remote: Remote | None = arguments.pop(HIDDEN, None)
         if remote is not None:
             return remote.call(self.remote_name, arguments)

@@ -23,6 +23,7 @@ from reachlab import Json
 from reachlab.errors import ToolFault
 from reachlab.tools.outside.background import background
 from reachlab.tools.outside.frames import receive, send
+from reachlab.tools.outside.remote import Late
 from reachlab.tools.outside.supervise import supervised
 
 SPAWN_SECONDS = 30.0
@@ -34,8 +35,9 @@ END_SECONDS = 5.0
 class Worker:
     """A ``Remote`` over a process that runs one tool. Started by the first call, and again after it ended."""
 
-    def __init__(self, spec: str, seconds: float, start_seconds: float, *, forgiving: bool) -> None:
-        self._spec, self._seconds, self._start_seconds, self._forgiving = spec, seconds, start_seconds, forgiving
+    def __init__(self, spec: str, seconds: float, start_seconds: float, seed: int = 0) -> None:
+        self._hello = {"spec": json.loads(spec), "path": sys.path, "seed": seed}
+        self._seconds, self._start_seconds = seconds, start_seconds
         self._owner = os.getpid()
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -68,7 +70,7 @@ class Worker:
         finally:
             theirs.close()
         self._socket = mine
-        hello = self._ask({"spec": json.loads(self._spec), "path": sys.path}, self._start_seconds, starting=True)
+        hello = self._ask(self._hello, self._start_seconds, starting=True)
         if "fault" in hello:
             self._end()
             raise ToolFault(f"isolated tool cannot be started: {hello['fault']}")
@@ -81,9 +83,9 @@ class Worker:
             return receive(self._socket, deadline)
         except TimeoutError as error:
             self._end()
-            if self._forgiving and not starting:
-                raise ToolException(f"stopped after {seconds:g} s") from error
-            raise ToolFault(f"isolated tool stopped after {seconds:g} s") from error
+            if starting:
+                raise ToolFault(f"isolated tool not ready within {seconds:g} s") from error
+            raise Late(f"isolated tool stopped after {seconds:g} s", seconds) from error
         except (OSError, EOFError, ValueError) as error:
             raise ToolFault(f"isolated tool crashed: {self._end(grace=CLOSE_SECONDS) or error}") from error
         except BaseException:  # interrupted half-way: what comes next would be the answer to this

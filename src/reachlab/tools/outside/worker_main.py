@@ -20,7 +20,7 @@ from reachlab.tools.executor import ToolExecutor
 from reachlab.tools.outside.frames import receive, send
 from reachlab.tools.outside.isolated import load
 
-OUTPUT_CHARS = 2**20
+OUTPUT_CHARS = 2**26
 """Far above what an episode's executor lets through: that one cuts and marks."""
 
 
@@ -40,7 +40,7 @@ def main(descriptor: int) -> None:
 
 def _prepare(hello: Json) -> ToolExecutor:
     _extend(hello["path"])
-    return ToolExecutor([load(Spec.from_json(hello["spec"]))], output_chars=OUTPUT_CHARS)
+    return ToolExecutor([load(Spec.from_json(hello["spec"]))], output_chars=OUTPUT_CHARS, seed=hello["seed"])
 
 
 def _extend(path: Sequence[str]) -> None:
