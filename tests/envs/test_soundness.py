@@ -60,12 +60,16 @@ OPTIONS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
 """What every family of the registry is tried with: workable options of each, one or several."""
 
 
-@pytest.mark.parametrize("name", SHORT_NAMES["families"])
+NEEDS_AN_EXTRA = {"reasoning-gym"}
+LISTED = [pytest.param(n, marks=pytest.mark.services if n in NEEDS_AN_EXTRA else ()) for n in SHORT_NAMES["families"]]
+
+
+@pytest.mark.parametrize("name", LISTED)
 def test_every_family_that_is_listed_passes_gymnasiums_check_and_this_one(name: str, tmp_path: Path) -> None:
     if name not in OPTIONS:
         pytest.fail(f"the family {name!r} is registered, and OPTIONS of this test say nothing of it")
-    if name == "reasoning-gym":
-        pytest.importorskip("reasoning_gym", reason="needs the extra reasoning-gym")
+    if name in NEEDS_AN_EXTRA:
+        pytest.importorskip("reasoning_gym", reason="needs the extra reasoning-gym, which `make services` installs")
     for options in OPTIONS[name](tmp_path):
         family = Spec(name, options).build("families")
         for world in World:

@@ -61,7 +61,7 @@ def test_the_generator_stays_out_of_the_schema_and_out_of_the_policys_hands() ->
     assert [list(s["function"]["parameters"]["properties"]) for s in executor.schemas] == [["sides"], [], []]
     (refused,) = executor.execute([ToolCall("roll", {"sides": 6, "rng": 1})])
     assert refused.is_error and "takes no argument 'rng'" in refused.text
-    assert executor.stateful == ("roll", "flip", "shuffle")
+    assert executor.stateful == ("shuffle",), "the other two say that their state is brought back by the calls"
     assert [f.promise for f in check_tool(tools()[0]) if f.status == "problem"] == []
 
 
