@@ -67,7 +67,7 @@ def test_a_plug_in_cannot_take_a_name_of_the_core(plug_ins: None) -> None:
         ("policies", "tyni", "Did you mean 'tiny'"),
         ("families", "reachlab.envs.lexicn:Lexicon", "no module 'reachlab.envs.lexicn'"),
         ("families", "reachlab.envs.lexicon:Lexikon", "Did you mean 'Lexicon'"),
-        ("families", "some/path", "unknown families"),
+        ("families", "some/path", "unknown family"),
         ("family", "lexicon", "Did you mean 'families'"),
     ],
 )
@@ -117,8 +117,8 @@ def test_a_misspelt_option_names_the_nearest_and_a_bad_value_says_what_is_allowe
 @pytest.mark.parametrize(
     ("name", "options", "says"),
     [
-        ("json:loads", {}, "missing a required argument: 's'"),
-        ("reachlab.policies.scripted:ScriptedPolicy", {}, "missing a required argument: 'name'"),
+        ("json:loads", {}, "with s, for which"),
+        ("reachlab.policies.scripted:ScriptedPolicy", {}, "with name and script, for which"),
         ("math:pi", {"digits": 3}, "takes no options"),
         ("builtins:dict", {}, "parameters can be read"),
     ],
@@ -131,7 +131,7 @@ def test_what_cannot_be_called_like_this_says_why(name: str, options: dict[str, 
 def test_the_search_tool_is_built_by_name() -> None:
     tool = Spec("search", {"documents": ["the red fox", "the brown bear"], "k": 1}).build("tools")
     assert tool.name == "search" and tool.invoke({"query": "bear"}) == "the brown bear"
-    with pytest.raises(BadValue, match="missing a required argument: 'documents'"):
+    with pytest.raises(BadValue, match="with documents, for which"):
         Spec("search").build("tools")
 
 
@@ -145,3 +145,12 @@ def test_options_that_are_not_json_are_refused(options: dict[str, Any]) -> None:
 def test_json_that_is_no_spec_is_refused(data: dict[str, Any]) -> None:
     with pytest.raises(BadValue, match="spec"):
         Spec.from_json(data)
+
+
+def test_a_module_of_the_users_that_cannot_be_read_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "half_written.py").write_text("def tool(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(BrokenPlugin, match="half_written.*SyntaxError.*line 1"):
+        resolve("tools", "half_written:tool")

@@ -60,7 +60,7 @@ class BrokenPlugin(ReachlabError, ImportError):
     """A plug-in that is installed and cannot be imported."""
 
     def __init__(self, kind: str, name: str, value: str, cause: Exception) -> None:
-        super().__init__(f"plug-in {name!r} of {kind} ({value}) cannot be imported: {type(cause).__name__}: {cause}")
+        super().__init__(f"{name!r} of {kind} ({value}) cannot be imported: {type(cause).__name__}: {cause}")
 
 
 class Unsound(ReachlabError, AssertionError):

@@ -55,6 +55,8 @@ SHORT_NAMES: dict[str, dict[str, str]] = {
     "sandboxes": {"jail": "reachlab.sandbox.jail:Jail", "docker": "reachlab.sandbox.docker:Docker"},
 }
 """Short name to dotted path, by kind."""
+ONE = {"families": "family", "policies": "policy", "tools": "tool", "sandboxes": "sandbox"}
+"""What an error calls something of a kind."""
 
 EXTRAS = {
     "vllm": "vllm",
@@ -120,7 +122,7 @@ def resolve(kind: Kind, spec: str | Spec) -> Any:
     if kind == "policies" and ("/" in name or Path(name).exists()):
         return partial(_load(kind, name, _LOADER), name)
     hints = {"policies": "A path or a Hugging Face name (owner/name) works too, as does module:attribute."}
-    raise UnknownName(kind, name, names(kind), hints.get(kind, "module:attribute works too."))
+    raise UnknownName(ONE[kind], name, names(kind), hints.get(kind, "module:attribute works too."))
 
 
 def names(kind: Kind) -> list[str]:
@@ -169,7 +171,11 @@ def _load(kind: str, name: str, dotted: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or not (module == error.name or module.startswith(error.name + ".")):
             raise _unmet(kind, name, dotted, error) from error
-        raise UnknownName(kind, name, SHORT_NAMES[kind], f"There is no module {error.name!r}.") from error
+        raise UnknownName(ONE[kind], name, SHORT_NAMES[kind], f"There is no module {error.name!r}.") from error
+    except Exception as error:  # whatever a user's module does while it is imported
+        if name in SHORT_NAMES[kind] or isinstance(error, ReachlabError):
+            raise
+        raise BrokenPlugin(kind, name, dotted, error) from error
     for part in attribute.split("."):
         if not hasattr(found, part):
             raise UnknownName(f"attribute of {module}", attribute, [n for n in vars(found) if n[0] != "_"])
@@ -185,7 +191,7 @@ def _unmet(kind: str, name: str, dotted: str, error: ModuleNotFoundError) -> Rea
 
 def _check_options(kind: str, name: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> None:
     """A misspelt option names its nearest match, a missing one its name, instead of a TypeError from deep inside."""
-    what = f"options of {name!r} ({kind})"
+    what = f"options of {name!r} ({ONE[kind]})"
     try:
         signature = inspect.signature(factory)
     except (TypeError, ValueError) as error:  # some builtins
@@ -195,7 +201,10 @@ def _check_options(kind: str, name: str, factory: Callable[..., Any], options: M
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):
         for option in options:
             if option not in known:
-                raise UnknownName(f"option of {name!r} ({kind})", option, known)
+                raise UnknownName(f"option of {name!r} ({ONE[kind]})", option, known)
+    missing = [p.name for p in parameters if p.name in known and p.default is p.empty and p.name not in options]
+    if missing:
+        raise BadValue(what, dict(options), f"with {' and '.join(missing)}, for which there is no default")
     try:
         signature.bind(**options)
     except TypeError as error:

@@ -44,14 +44,14 @@ def call(*arguments: str) -> Result:
         (("run", "lexicon", "--dial", "top_k=0"), "top_k: got 0"),
         (("run", "lexicon", "--dial", "salt=[1]"), "salt: got [1]"),
         (("run", "math:pi"), "family: got 'math:pi', allowed: a name of a reachlab.Family; this float is none"),
-        (("run", "json:loads"), "missing a required argument: 's'"),
+        (("run", "json:loads"), "with s, for which"),
         (("episode", "json:dumps", "--dial", "obj=1"), "this str is none"),
-        (("run", "[/x]"), "unknown families '[/x]'"),
+        (("run", "[/x]"), "unknown family '[/x]'"),
         (("report", "[/x]"), "[/x] is no run directory"),
         (("run", "lexicon", "--out", "/dev/null"), "Not a directory: /dev/null"),
         (("run", "lexicon", "--out", "/proc/nothing"), "/proc/nothing"),
         (("train", "lexicon", "--out", "/dev/null"), "Not a directory: /dev/null"),
-        (("episode", "lexicon", "--policy", "reachlab.policies.scripted:ScriptedPolicy"), "argument: 'name'"),
+        (("episode", "lexicon", "--policy", "reachlab.policies.scripted:ScriptedPolicy"), "with name and script"),
         (("episode", "lexicon", "--policy", "reachlab.envs.lexicon:Lexicon"), "this one has no session()"),
         (
             ("episode", "lexicon", "--world", "imagined", "--base", "reachlab.envs.lexicon:Lexicon"),
@@ -203,6 +203,13 @@ def test_json_survives_what_a_policy_may_write(capsys: pytest.CaptureFixture[str
     text = capsys.readouterr().out
     assert text.isascii()
     assert json.loads(text) == {"text": "\ud800 é", "numbers": [None, [1.5, None]], "world": "live"}
+
+
+@pytest.mark.parametrize(("world", "reward"), [("live", 1.0), ("silent", 0.0), ("shuffled", 0.0)])
+def test_the_familys_script_can_be_watched(world: str, reward: float) -> None:
+    """Every call fits into its budget, though its tokens are bytes; where nothing is told it answers something."""
+    content = json.loads(call("episode", "lexicon", "--policy", "script", "--world", world, "--json").stdout)
+    assert (content["stop"], content["reward"], content["offered"]) == ("answered", reward, ["search"])
 
 
 def test_an_episode_with_odd_arguments_is_still_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from reachlab import Episode, Message, StopReason, World
@@ -72,6 +73,16 @@ def test_what_was_changed_on_disk_is_found(finished: Path, tmp_path: Path) -> No
         assert shown.exit_code == 4 and found.task in shown.output
     finally:
         path.write_bytes(before)
+
+
+def test_a_replay_does_not_depend_on_the_threads_of_its_process(finished: Path) -> None:
+    torch.set_num_threads(2)
+    try:
+        found = replay_run(finished, "base·live")
+        assert torch.get_num_threads() == 2, "and gives them back"
+    finally:
+        torch.set_num_threads(1)
+    assert found.episodes and found.differences == ()
 
 
 @pytest.mark.parametrize("world", list(World))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from reachlab import Arm, Treatment, World
+from reachlab import Arm, Split, Task, Treatment, World
+from reachlab.envs.lexicon import Lexicon
 from reachlab.errors import BadValue, CorruptRun
 from reachlab.policies.huggingface import HuggingFacePolicy
 from reachlab.registry import Spec
@@ -227,3 +229,30 @@ def test_the_family_and_the_spec_survive_json(tmp_path: Path) -> None:
     assert StudySpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
     (tmp_path / "spec.json").write_text(json.dumps(spec.to_json()))
     assert {t.stratum for t in open_run(tmp_path).tasks("test")} == {"digits=1 hops=2", "digits=4 hops=2"}
+
+
+def test_a_family_that_lists_no_answers_has_no_gold_to_learn_from(tmp_path: Path) -> None:
+    """Its sft arms read no signal; everything else is measured."""
+    spec = StudySpec(Spec(f"{__name__}:Unlisted", {"digits": [1, 2]}), profile=MICRO)
+    result = run(spec, tmp_path / "run", workers=1)
+    (arm,) = [a for a in result["arms"] if a["name"] == "sft·closed"]
+    assert arm["success"]["reason"] == "no signal: no data: no training task lists an answer"
+    assert next(a for a in result["arms"] if a["name"] == "base·live")["success"]["value"] > 0
+
+
+@dataclass(frozen=True)
+class Unlisted(Lexicon):
+    """Accepts what it does not list."""
+
+    def _task(self, split: Split, seed: int, donor: int) -> Task:
+        task = super()._task(split, seed, donor)
+        return replace(task, answers=(), verifier=Told(task.answers[0]))
+
+
+@dataclass(frozen=True)
+class Told:
+    hidden: str
+    exact: bool = False
+
+    def __call__(self, text: str, answers: Sequence[str]) -> float:
+        return float(text == self.hidden)

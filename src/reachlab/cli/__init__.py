@@ -6,6 +6,9 @@ calibration's error rates, a sandbox's isolation, a plug-in's soundness, a repla
 run can be resumed). Heavy imports happen inside the commands, so that ``--help`` is quick.
 """
 
+import os
+import sys
+
 from reachlab.cli import bench as bench
 from reachlab.cli import calibration as calibration
 from reachlab.cli import check as check
@@ -17,4 +20,10 @@ from reachlab.cli import records as records
 from reachlab.cli import sandbox as sandbox
 from reachlab.cli.commands import app
 
-__all__ = ["app"]
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """The console script. Like ``python -m reachlab`` it finds modules of the current folder, after installed ones."""
+    sys.path.append(os.getcwd())
+    app(prog_name="reachlab")

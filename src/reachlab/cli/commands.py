@@ -130,6 +130,9 @@ def episode(
 ) -> None:
     """Play one episode and show its transcript.
 
+    --policy script plays the family's own solution: the quickest way to see a
+    tool or an environment of your own at work.
+
     Example: reachlab episode lexicon --world shuffled --policy runs/first/policies/rl-live-0
     """
     with console.explained():
@@ -139,11 +142,11 @@ def episode(
             from reachlab.studies.transcript import as_json as to_json
             from reachlab.studies.transcript import render
 
-            played, answers = play(_family(family, dial), policy, base, place, part, task, seed)
+            played = play(_family(family, dial), policy, base, place, part, task, seed)
         if as_json:
-            console.print_json(to_json(played, answers))
+            console.print_json(to_json(*played))
         else:
-            console.out.print(render(played, answers))
+            console.out.print(render(*played))
 
 
 @app.command("list")

@@ -5,6 +5,7 @@ Not covered: authentication and encryption; serve to networks that you trust.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -58,6 +59,8 @@ def serve_corpus(
         server = RetrievalServer(build_retriever(retriever, source, options_of(option)), host, port, k)
         console.say(f"{source.corpus.counts}")
         console.say(f"{retriever} at {server.url}")
+        tool = {"name": "corpus-search", "options": {"path": server.url, "retriever": "http", "k": k}}
+        console.say(f"--dial 'affordances={json.dumps([tool])}'", label="in a study:")
         server.run()
 
 

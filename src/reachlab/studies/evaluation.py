@@ -64,7 +64,8 @@ def _check_context(context: Context, prompt: int) -> None:
     for name in ("max_position_embeddings", "sliding_window"):
         limit = getattr(config, name, None)
         if limit is not None and limit < longest:
-            raise BadValue(f"{name} of {context.spec.policy}", limit, f">= {longest}, prompt and budget of an episode")
+            allowed = f">= {longest}, prompt and budget of an episode; dials such as calls and tokens shorten it"
+            raise BadValue(f"{name} of {context.spec.policy}", limit, allowed)
 
 
 def p0_job(root: Path, split: Split) -> None:

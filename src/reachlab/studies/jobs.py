@@ -14,13 +14,15 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 POLL_SECONDS = 0.5
+_THREADS = "OMP_NUM_THREADS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,24 @@ def _next(waiting: dict[str, Job], started: Set[str] = frozenset()) -> Job | Non
     return max(ready, key=lambda job: job.priority, default=None)
 
 
-def _execute_here(waiting: dict[str, Job], progress: _Progress) -> None:
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for numerical libraries, as every worker has: sums of floats depend on how many there are."""
+    environment, torch = os.environ.get(_THREADS), sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else 0
     _one_thread()
+    try:
+        yield
+    finally:
+        os.environ.pop(_THREADS)
+        if environment is not None:
+            os.environ[_THREADS] = environment
+        if torch:
+            torch.set_num_threads(threads)
+
+
+@one_thread()
+def _execute_here(waiting: dict[str, Job], progress: _Progress) -> None:
     while (job := _next(waiting)) is not None:
         progress.show([job])
         with _ticking(progress, job):
@@ -179,7 +197,7 @@ def _return_memory() -> None:
 
 def _one_thread() -> None:
     """For torch where it is loaded, else for whatever numerical library a job will load."""
-    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ[_THREADS] = "1"
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(1)

@@ -20,7 +20,7 @@ from reachlab.envs.effects import results_by_turn
 from reachlab.errors import BadValue, UnknownName
 from reachlab.measure.intervals import bounded_mean
 from reachlab.studies.context import Context, open_run
-from reachlab.studies.jobs import Report
+from reachlab.studies.jobs import Report, one_thread
 from reachlab.studies.replay import task_of, with_donors_evidence
 from reachlab.studies.sources import ROWS
 from reachlab.studies.spec import PRIMARY, default_arms
@@ -47,6 +47,7 @@ class Exchanged:
         return self.repeated is not None and self.repeated.messages[-1].content != self.episode.messages[-1].content
 
 
+@one_thread()
 def provenance(root: Path, arm: str = "", report: Report = lambda done, total, running: None) -> Json:
     """Success and provenance-verified success of a live arm (the primary one) of a finished run, and how answers moved.
 

@@ -160,7 +160,7 @@ def checks_line(result: Json) -> str:
 
 def leak_line(result: Json) -> str:
     leak = result["leak"]
-    status = {True: "passed", False: "failed"}.get(leak.get("passed"), "not testable")
+    status = {True: "passed", False: "not passed"}.get(leak.get("passed"), "not testable")
     fraction = number(result["thresholds"]["leak_fraction"])
     return f"{status}: (shuffled - closed) - {fraction} (live - closed) = {line(leak)}; below zero passes"
 

@@ -22,7 +22,7 @@ from reachlab.envs.core import Interaction
 from reachlab.envs.effects import Edit, Replayed, results_by_turn
 from reachlab.errors import BadValue, UnknownName
 from reachlab.studies.context import Context, open_run
-from reachlab.studies.jobs import Report
+from reachlab.studies.jobs import Report, one_thread
 from reachlab.studies.rollout import drive
 from reachlab.studies.sources import ROWS
 from reachlab.studies.spec import default_arms
@@ -74,6 +74,7 @@ def task_of(family: Family, episode: Episode) -> Task:
     return task
 
 
+@one_thread()
 def replay_run(root: Path, arm: str = "", report: Report = lambda done, total, running: None) -> Repeated:
     """Every recorded episode of a run, or of one arm (a name as in the report), again."""
     context = open_run(Path(root))

@@ -9,12 +9,28 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from reachlab import ActRequest, Budget, Episode, Family, Imaginer, Policy, Session, Split, Task, TokenKind, Turn, World
+from reachlab import (
+    ActRequest,
+    Budget,
+    Episode,
+    Family,
+    Imaginer,
+    Message,
+    Policy,
+    Session,
+    Split,
+    Task,
+    TokenKind,
+    Turn,
+    World,
+)
 from reachlab.envs.core import Interaction
-from reachlab.errors import BadValue
+from reachlab.errors import BadValue, ReachlabError
+from reachlab.policies.scripted import ScriptedPolicy
 from reachlab.registry import Spec
 from reachlab.seeding import derive
 
@@ -72,14 +88,28 @@ def drive(
     return [finished[h] for h in handles]
 
 
-def play(
-    family: Family, policy: str, base: str | None, world: World, split: Split, task: int, seed: int
-) -> tuple[Episode, tuple[str, ...]]:
-    """One episode of a policy named as on the command line, and the task's accepted answers.
+class Played(NamedTuple):
+    """One episode, and what a reader wants to see beside it."""
+
+    episode: Episode
+    answers: tuple[str, ...]
+    offered: tuple[str, ...]
+    """Names of the tools."""
+
+
+SCRIPT = "script"
+"""The policy's name for the family's scripted solution."""
+
+
+def play(family: Family, policy: str, base: str | None, world: World, split: Split, task: int, seed: int) -> Played:
+    """One episode of a policy named as on the command line, or of the family's script.
 
     *base* writes the observations of the imagined world; None: the policy itself.
     """
-    actor = Spec(policy).build("policies")
+    asked, budget = family.task(split, task), None
+    actor: Any = _scripted(family, asked) if policy == SCRIPT else Spec(policy).build("policies")
+    if policy == SCRIPT:  # its tokens are bytes
+        budget = replace(family.budget, tokens=8 * family.budget.tokens + 4096)
     if not callable(getattr(actor, "session", None)):
         raise BadValue("policy", policy, "a reachlab.Policy; this one has no session()")
     imaginer = None
@@ -90,8 +120,21 @@ def play(
         words = [p.tokenizer.get_vocab() for p in (actor, imaginer) if hasattr(p, "tokenizer")]
         if imaginer is not actor and len(words) == 2 and words[0] != words[1]:
             raise BadValue("base", base, f"a policy with the vocabulary of {policy!r}: it continues the same token ids")
-    asked = family.task(split, task)
-    return rollout(actor, family, [asked], world, [seed], imaginer=imaginer)[0], asked.answers
+    interaction = Interaction(family, asked, world, budget, seed=seed)
+    offered = tuple(str(schema["function"]["name"]) for schema in interaction.prompt.tools)
+    return Played(drive(actor, [interaction], [seed], imaginer)[0], asked.answers, offered)
+
+
+def _scripted(family: Family, task: Task) -> ScriptedPolicy:
+    def script(messages: Sequence[Message], rng: np.random.Generator) -> str:
+        try:
+            return family.solution(task, [m.content for m in messages if m.role == "tool"])
+        except ReachlabError:
+            raise
+        except Exception:  # a script need not know what to make of results that say nothing
+            return ""
+
+    return ScriptedPolicy(SCRIPT, script)
 
 
 def _step(interaction: Interaction, turn: Turn) -> str:

@@ -50,6 +50,8 @@ class Source(Protocol):
 
     tokens: int
     """Tokens sampled to make the data before the first step."""
+    nothing: str
+    """Why there was nothing to learn from, if there never was."""
 
     def batch(self, step: int, policy: HuggingFacePolicy) -> TrainingBatch: ...
 
@@ -63,6 +65,7 @@ class OnPolicy:
     seed: int
     random_reward: bool
     tokens: int = 0
+    nothing: str = "no update: no group of episodes held both successes and failures"
 
     def batch(self, step: int, policy: HuggingFacePolicy) -> TrainingBatch:
         sizes, tasks = self.context.spec.profile, self.context.tasks("train")
@@ -90,6 +93,7 @@ class Given:
     seed: int
     size: int
     tokens: int = 0
+    nothing: str = "no data"
 
     def batch(self, step: int, policy: HuggingFacePolicy) -> TrainingBatch:
         if not self.transcripts:
@@ -103,8 +107,9 @@ def source_of(context: Context, treatment: Treatment, world: World, seed: int) -
     if treatment in (Treatment.RL, Treatment.RL_RANDOM):
         return OnPolicy(context, world, seed, treatment is Treatment.RL_RANDOM)
     if treatment is Treatment.SFT:
-        shown = [demonstration(context, task, world) for task in context.tasks("train")]
-        return Given(shown, seed, context.spec.profile.fit_batch)
+        tasks = [task for task in context.tasks("train") if task.answers or world.offers_tools]
+        shown = [demonstration(context, task, world) for task in tasks]
+        return Given(shown, seed, context.spec.profile.fit_batch, nothing="no data: no training task lists an answer")
     if treatment is Treatment.RFT:
         return _verified(context, context.base, world, seed, lambda e: e.transcript)
     teacher = context.trained(Treatment.RL, world, _training_index(context, seed))
@@ -134,8 +139,6 @@ def demonstration(context: Context, task: Task, world: World) -> Transcript:
         raise BadValue("world of sft", str(world), allowed)
     interaction = Interaction(context.family, task, world)
     if not world.offers_tools:
-        if not task.answers:
-            raise BadValue(f"answers of {task.id}", task.answers, "at least one, for sft without tools")
         return context.base.template.transcript(interaction.prompt, [task.answers[0]], [])
     turns, results, seen = [], [], list[str]()
     while interaction.stop is None:

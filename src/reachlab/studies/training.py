@@ -59,8 +59,7 @@ def train(context: Context, treatment: Treatment, world: World, index: int) -> N
         if (step + 1) % sizes.checkpoint_every == 0 and step + 1 < steps:
             _checkpoint(work, learner, progress)
     if not trouble and learner.updates == 0:
-        mixed = "no update: no group of episodes held both successes and failures"
-        trouble = mixed if treatment in ON_POLICY else "no data"
+        trouble = source.nothing
     status = {
         "signal": not trouble,
         "reason": trouble,

@@ -26,14 +26,18 @@ VISIBLE = {code: 0x2400 + code if code < 32 else 0xFFFD for code in [*range(9), 
 """Control characters as pictures: what a policy writes must not steer the reader's terminal."""
 
 
-def render(episode: Episode, answers: Sequence[str] = (), calls: CallFormat | None = None) -> RenderableType:
-    """Roles, calls highlighted, tool results, then how it ended and what it cost. *answers* are the gold ones."""
-    head = Rule(Text(f"{_shown(episode.task)} · {episode.world} · {_shown(episode.stratum)} · seed {episode.seed}"))
+def render(
+    episode: Episode, answers: Sequence[str] = (), offered: Sequence[str] = (), calls: CallFormat | None = None
+) -> RenderableType:
+    """Roles, calls highlighted, tool results, then how it ended and what it cost. *answers* are the gold ones,
+    *offered* the names of the tools."""
+    stratum = [_shown(episode.stratum)] if episode.stratum else []
+    head = Rule(Text(" · ".join([_shown(episode.task), str(episode.world), *stratum, f"seed {episode.seed}"])))
     turns = [part for message in episode.messages for part in _message(message, calls or Hermes())]
-    return Group(head, *turns, Rule(), _facts(episode, answers))
+    return Group(head, *turns, Rule(), _facts(episode, answers, offered))
 
 
-def as_json(episode: Episode, answers: Sequence[str] = ()) -> Json:
+def as_json(episode: Episode, answers: Sequence[str] = (), offered: Sequence[str] = ()) -> Json:
     """Everything the episode holds, as plain JSON types; ``stop_meaning`` explains the stop reason."""
     plain = ("task", "task_seed", "split", "stratum", "seed", "reward", "detail", "seconds")
     transcript = episode.transcript
@@ -43,6 +47,7 @@ def as_json(episode: Episode, answers: Sequence[str] = ()) -> Json:
         "stop": str(episode.stop),
         "stop_meaning": meaning(episode.stop),
         "answers": list(answers),
+        "offered": list(offered),
         "messages": [message._asdict() for message in episode.messages],
         "calls": [{"name": c.name, "arguments": dict(c.arguments), "problem": c.problem} for c in episode.calls],
         "cost": asdict(episode.cost),
@@ -87,7 +92,7 @@ def _message(message: Message, calls: CallFormat) -> list[RenderableType]:
     return [Text(message.role, style=ROLES.get(message.role, "bold")), Padding(body, (0, 0, 1, 2))]
 
 
-def _facts(episode: Episode, answers: Sequence[str]) -> Table:
+def _facts(episode: Episode, answers: Sequence[str], offered: Sequence[str]) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -95,6 +100,7 @@ def _facts(episode: Episode, answers: Sequence[str]) -> Table:
     grid.add_row("reward", Text(f"{episode.reward:g}", style="green" if solved else "red"))
     if answers:
         grid.add_row("gold answer", Text(" | ".join(_shown(answer) for answer in answers)))
+    grid.add_row("tools offered", Text(", ".join(map(_shown, offered)) or "none"))
     detail = f" ({_shown(episode.detail)})" if episode.detail else ""
     grid.add_row("stopped", Text(f"{episode.stop}{detail}: {meaning(episode.stop)}".removesuffix(": ")))
     grid.add_row("tokens", f"{cost.prompt} prompt, {cost.policy} policy, {cost.observation} observation")

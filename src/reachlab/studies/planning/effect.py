@@ -75,7 +75,7 @@ def effect_of(result: Json) -> Effect:
     arm = next(a for a in result["arms"] if a["primary"])
     share = float(result["hard"]["share"])
     if not share > 0:
-        raise BadValue("hard tasks of the run", result["hard"]["tasks"], "at least 1")
+        raise BadValue("hard tasks of the run", result["hard"]["tasks"], "at least 1 out of the base's reach")
     success, spent = arm["success_hard"], arm["spent_nats"].get("hard") or arm["spent_nats"]
     for what, found in (("success", success), ("spent nats", spent)):
         if found["value"] is None:
