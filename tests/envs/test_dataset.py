@@ -331,11 +331,16 @@ def test_a_changed_file_is_read_again(write: Write) -> None:
         (ROWS, {"affordances": [7]}, "a name of the registry"),
         (ROWS, {"script": {"name": "find", "arguments": {}}}, "unknown tool of the script 'find'"),
         (ROWS, {"script": {"name": "search"}}, "arguments"),
+        (ROWS, {"script": {"name": "search", "arguments": {"query": "{quesiton}"}}}, "Did you mean 'question'"),
+        (ROWS, {"script": {"name": "search", "arguments": {"query": 7}}}, '"arguments":{"query":"{question}"}'),
+        (ROWS, {"script": {"name": "search", "arguments": {"query": "x", "qurey": "y"}}}, "Did you mean 'query'"),
+        (ROWS, {"script": {"name": "search", "arguments": {}}}, "query: Field required"),
         (ROWS, {"test_share": 1.0}, "between 0 and 1"),
         (ROWS, {"top_k": 0}, "top_k: got 0"),
         (ROWS, {"bad": "ignore"}, "'refuse' or 'drop'"),
         (ROWS, {"split_names": {"test": "dev"}}, "split_names"),
         (ROWS[:1], {}, ">= 2"),
+        (ROWS[:3], {"test_share": 0.01}, "test_share=0.01"),
         (["{", "x"], {}, "line 1 of qa.jsonl"),
         (["[1]"], {}, "a JSON object"),
         ([], {}, "at least one row"),
@@ -370,6 +375,7 @@ def test_files_that_cannot_be_read_are_named(write: Write, tmp_path: Path) -> No
         ("question,question\na,b\n", "all different"),
         ("question,answer\na,b\nc\n", "row 2 of qa.csv: got '1 cells', allowed: 2"),
         ("question,answer\na,b,c\n", "row 1 of qa.csv"),
+        ("question;answer\na;b\n", "separated by ';'"),
         ("question,anwser\na,b\n", "Did you mean 'anwser'"),
     ],
 )
@@ -421,7 +427,7 @@ def test_a_tool_of_two_arguments_needs_a_script(write: Write) -> None:
     affordances = [f"{__name__}:TWO"]
     with pytest.raises(BadValue, match="script"):
         family(write(), affordances=affordances)
-    arguments = {"first": "{question}", "second": "{answer} {braces}"}
+    arguments = {"first": "{question}", "second": "{answer} {{braces}}"}
     made = family(write(), affordances=affordances, script={"name": "two", "arguments": arguments})
     task = made.task("test", 0)
     asked, gold = task.messages[0].content.partition("\n")[0], task.answers[0]
@@ -429,3 +435,59 @@ def test_a_tool_of_two_arguments_needs_a_script(write: Write) -> None:
     assert made.solution(task, []) == call
     (result,) = Interaction(made, task, World.SHUFFLED).step(call).results
     assert result.text.startswith(made.donor(task).messages[0].content.partition("\n")[0])
+
+
+def test_a_script_that_is_missing_is_shown_as_it_can_be_pasted(write: Write) -> None:
+    with pytest.raises(BadValue) as raised:
+        family(write(), affordances=[f"{__name__}:TWO"])
+    pasted = str(raised.value).partition("--dial 'script=")[2].partition("'")[0]
+    assert json.loads(pasted) == {"name": "two", "arguments": {"first": "{question}", "second": "{question}"}}
+    family(write(), affordances=[f"{__name__}:TWO"], script=json.loads(pasted))
+
+
+def populace(country: str, year: int) -> str:
+    """People of a country."""
+    return f"{country} had {year} people" if country in TOWNS else "unknown"
+
+
+POPULACE = StructuredTool.from_function(populace)
+
+
+def test_a_script_takes_columns_of_its_row_and_numbers_stay_numbers(write: Write) -> None:
+    rows = [{**row, "where": {"land": town}, "year": n} for n, (row, town) in enumerate(zip(ROWS, TOWNS, strict=True))]
+    script = {"name": "populace", "arguments": {"country": "{where.land}", "year": "{year}"}}
+    options: dict[str, Any] = {"affordances": [f"{__name__}:POPULACE"], "script": script}
+    made = family(write(rows), **options)
+    told = set()
+    for seed in range(made.size("test")):
+        task = made.task("test", seed)
+        episode = Interaction(made, task, World.LIVE)
+        call = made.solution(task, [])
+        (result,) = episode.step(call).results
+        (parsed,) = Hermes().parse(call)
+        assert parsed.arguments["country"] in task.messages[0].content and isinstance(parsed.arguments["year"], int)
+        told.add(result.text)
+    assert len(told) == made.size("test")
+    with pytest.raises(BadValue, match=r"1 without a plain 'year', which the script needs \(row 31\)"):
+        family(write([*rows, {**rows[0], "question": "New?", "year": None}]), **options)
+    with pytest.raises(UnknownName, match="Did you mean 'year'"):
+        family(write(rows), **{**options, "script": {**script, "arguments": {"country": "{yaer}", "year": 1}}})
+
+
+def test_braces_of_code_stay(write: Write) -> None:
+    script = {"name": "python", "arguments": {"code": "print({1, 2}, {'a': '{answer}'}, f'{{x}}')"}}
+    made = family(write(), affordances=["python"], script=script)
+    task = made.task("test", 0)
+    (call,) = Hermes().parse(made.solution(task, []))
+    assert call.arguments["code"] == f"print({{1, 2}}, {{'a': '{task.answers[0]}'}}, f'{{x}}')"
+
+
+@pytest.mark.parametrize("given", [TWO, two])
+def test_a_tool_itself_is_refused_and_told_to_be_named(write: Write, given: object) -> None:
+    with pytest.raises(BadValue, match="got 'two', allowed: plain data: name the tool, \"module:attribute\""):
+        family(write(), affordances=[given])
+
+
+def test_a_relative_path_that_is_not_there_says_where_it_starts() -> None:
+    with pytest.raises(UnknownName, match="current folder"):
+        Dataset("no_such.csv")

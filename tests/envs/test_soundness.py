@@ -12,7 +12,7 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
-from langchain_core.tools import BaseTool, StructuredTool
+from langchain_core.tools import BaseTool, StructuredTool, ToolException
 from typer.testing import CliRunner
 
 from reachlab import Budget, Episode, Family, Split, Task, Verifier, World
@@ -209,6 +209,36 @@ class Telling(Lexicon):
 class Impatient(Lexicon):
     def guess(self, task: Task, rng: np.random.Generator) -> str:
         raise NotImplementedError("no guesser yet")
+
+
+def _capital(country: str) -> str:
+    return f"capital of {country}" if country.startswith("land") else "unknown"
+
+
+def _parsed(number: str) -> str:
+    if not number.isdigit():
+        raise ToolException("no number")
+    return f"It is {number}."
+
+
+CAPITALS = StructuredTool.from_function(_capital, name="capital", description="Of a country.")
+PARSES = StructuredTool.from_function(_parsed, name="parse", description="A number.")
+
+
+@pytest.mark.parametrize(("tool", "seen"), [("CAPITALS", "same for 32 of 32"), ("PARSES", "errors in 32 of 32")])
+def test_a_script_that_gets_nothing_to_shuffle_is_found(tool: str, seen: str, tmp_path: Path) -> None:
+    path = rows(tmp_path, lambda n: {"question": f"Capital of {n}?", "answer": f"c{n}", "country": f"land{n}", "n": n})
+    specs = [f"{__name__}:{tool}"]
+    fit = {"CAPITALS": ("capital", {"country": "{country}"}), "PARSES": ("parse", {"number": "{n}{n}"})}
+    name, arguments = fit[tool]
+    assert seen in problems(Dataset(path, affordances=specs))["the script gets results to shuffle"]
+    require(check_family(Dataset(path, affordances=specs, script={"name": name, "arguments": arguments}), 16))
+
+
+@pytest.mark.parametrize("given", [Number(), Number])
+def test_a_gymnasium_environment_is_told_to_be_wrapped(given: Any) -> None:
+    (found,) = check_family(given)
+    assert found.detail == "a Gymnasium environment" and "--dial env=" in found.fix
 
 
 @pytest.mark.parametrize(

@@ -236,8 +236,26 @@ def narrow() -> Steps:
 
 def test_what_info_does_not_solve_needs_a_script() -> None:
     family = TextGym(Steps)
-    with pytest.raises(BadValue, match='no "solution"'):
+    with pytest.raises(BadValue, match='no "solution": --dial script=module:function'):
         family.solution(family.task("test", 0), [])
+
+
+def test_a_check_tells_a_missing_script_once() -> None:
+    found = [f for f in check_family(TextGym(Steps), tasks=8) if 'no "solution"' in f.detail]
+    assert len(found) == 1 and "also ends: optimum" in found[0].detail
+
+
+class Spaced(Number):
+    action_space = Text(20)  # type: ignore[assignment]
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[str, dict[str, Any]]:
+        return super().reset(seed=seed)[0], {"solution": ["go north"]}
+
+
+def test_an_unknown_id_names_the_nearest_and_not_all() -> None:
+    with pytest.raises(UnknownName, match=r"Did you mean 'CartPole-v1'\? .*\d+ ids") as raised:
+        TextGym("CartPol-v1")
+    assert len(str(raised.value)) < 200
 
 
 def test_the_guesser_plans_blindly() -> None:
@@ -332,6 +350,8 @@ class Unready(Number):
         ({"env": failing}, "no display"),
         ({"env": Unready}, "no display"),
         ({"env": Number, "options": {"topp": 3}}, "topp"),
+        ({"env": Spaced}, "solution.*go north.*Unicode"),
+        ({"env": f"{HERE}:narrow", "actions": ["go", "go on"]}, "action in actions: got 'go on'"),
         ({"env": Number, "reward": "mean"}, "'last' or 'sum'"),
         ({"env": Number, "calls": 0}, "calls: got 0"),
         ({"env": Number, "script": 7}, "a callable of"),

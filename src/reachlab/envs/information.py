@@ -1,20 +1,23 @@
-"""What the worlds without information tell, measured: the part of ``envs.soundness`` that compares with chance.
+"""What worlds without information and the oracle tell, measured: the part of ``envs.soundness`` against chance.
 
 A script that reads its observations must win no more often in shuffled than a guesser does. One that knows its answers
 (a demonstration: it wins in silent too) says nothing about shuffled, so results are read as well: a task's own answer
 may stand in them no oftener than another task's. That holds for yes-no questions, where both stand there half the time.
 Counts are compared at one-sided .001.
 
+Replayed results are a control only if they differ: a script that gets errors, or the same for every task, is told.
+
 Not covered: leaks that no answer in whole words shows (a paraphrase, the order of results).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
 
 from scipy.stats import binomtest
 
-from reachlab import SUCCESS, Family, Split, Task, World
+from reachlab import SUCCESS, Family, Split, StopReason, Task, World
 from reachlab.envs.core import Interaction
 from reachlab.envs.verifiers import normalise
 from reachlab.findings import Finding, broken, kept, note
@@ -25,6 +28,7 @@ GUESSES = 8
 """Of the guesser at each task."""
 MORE = 4
 """Times as many tasks as for other checks: small leaks are looked for."""
+NEARLY_ALL = 0.9
 
 
 def asked(family: Family, split: Split, most: int) -> list[Task]:
@@ -66,6 +70,7 @@ def check_information(family: Family, count: int) -> Iterator[Finding]:
     if silent[0] > chance:
         seen = f"wins {wins} of {len(tasks)} in silent too: it shows that the reward can be had, not how"
         yield note("the script knows its answers", seen)
+    yield from _results_differ(family, tasks[:count])
     yield from _shuffled(family, tasks, chance, max(chance, silent[1]) if silent[0] > chance else chance, told)
     yield from _prompt(tasks)
 
@@ -83,6 +88,27 @@ def check_donor(family: Family, count: int) -> Iterator[Finding]:
         yield broken("a donor has other facts", seen, "redraw every hidden fact")
     else:
         yield kept("a donor has other facts", seen)
+
+
+def check_closed(family: Family, count: int) -> Iterator[Finding]:
+    episodes = [play(family, task, World.CLOSED) for task in asked(family, "test", min(count, 16))]
+    called = [e for e in episodes if e.calls]
+    if any(e.stop is not StopReason.FORBIDDEN or e.reward for e in called) or any(e.prompt.tools for e in episodes):
+        yield broken("closed is closed", "a call was answered", "offer nothing outside Family.tools")
+    else:
+        yield kept("closed is closed", f"{len(called)} episodes with a call ended as failures")
+
+
+def check_oracle(family: Family, count: int) -> Iterator[Finding]:
+    tasks = [t for t in asked(family, "test", count) if t.answers]
+    hidden = [t for t in tasks if not any(a in t.evidence for a in t.answers)]
+    if hidden:
+        seen = f"not in the evidence of {len(hidden)} of {len(tasks)}, {hidden[0].id} first"
+        yield note("oracle shows the answer", seen)
+    elif tasks:
+        yield kept("oracle shows the answer")
+    else:
+        yield note("oracle shows the answer", "no task lists one: it cannot be told")
 
 
 def _wins_in_silent(family: Family, task: Task) -> bool:
@@ -107,6 +133,30 @@ def _shuffled(family: Family, tasks: Sequence[Task], chance: float, known: float
     if other and standing > chance:
         seen = f"{own} of {len(tasks)} hold the answer, among other tasks': whoever picks one may beat a guess"
         yield note("shuffled results hold answers", seen)
+
+
+def _results_differ(family: Family, tasks: Sequence[Task]) -> Iterator[Finding]:
+    """Shuffled shows what the donor's script got: if that is the same for every task, it is no control."""
+    promise = "the script gets results to shuffle"
+    fix = "give script=... with what the tool needs of a row, such as {country}; or mend solution()"
+    got = [[r for a in play(family, task, World.LIVE).log for r in a.step.results] for task in tasks]
+    wrong = [results[0].text for results in got if results and all(result.is_error for result in results)]
+    if 2 * len(wrong) > len(tasks):
+        yield broken(promise, f"errors in {len(wrong)} of {len(tasks)} tasks: {wrong[0][:120]!r}", fix)
+        return
+    texts = [" ".join(result.text for result in results) for results in got]
+    text, same = _commonest(texts)
+    # A page that holds every answer is found by _shuffled; answers that are all the same tell nothing either way.
+    known = _standing(tasks, texts)[0] >= NEARLY_ALL * len(tasks)
+    alike = _commonest([task.answers for task in tasks])[1] >= NEARLY_ALL * len(tasks)
+    if text and same > 1 and same >= NEARLY_ALL * len(tasks) and not known and not alike:
+        yield broken(promise, f"the script gets the same for {same} of {len(tasks)} tasks: {str(text)[:120]!r}", fix)
+    else:
+        yield kept(promise)
+
+
+def _commonest(held: Sequence[Hashable]) -> tuple[Hashable, int]:
+    return Counter(held).most_common(1)[0]
 
 
 def _prompt(tasks: Sequence[Task]) -> Iterator[Finding]:

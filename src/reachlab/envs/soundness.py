@@ -13,14 +13,16 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
+import gymnasium
 from gymnasium.utils.env_checker import check_env
 
 from reachlab import SUCCESS, Family, Split, StopReason, Task, World
 from reachlab.envs.core import Interaction
 from reachlab.envs.environment import ReachEnv
-from reachlab.envs.information import asked, check_donor, check_information, limits, play
+from reachlab.envs.information import asked, check_closed, check_donor, check_information, check_oracle, limits, play
 from reachlab.findings import Finding, broken, gather, global_randomness, kept, note
 from reachlab.tools.hermes import Hermes
 
@@ -31,6 +33,9 @@ HOSTILE = ("", "?", "\ud800", "\x00", "nan", "-1", "9" * 5000, "9**9**9**9", "("
 
 def check_family(family: Family, tasks: int = TASKS) -> list[Finding]:
     """Every promise of a family, on its first *tasks* test tasks."""
+    if _is_gymnasium(family):
+        fix = "wrap it: reachlab.envs.textgym.TextGym(MyEnv), or the family textgym with --dial env=module:MyEnv"
+        return [broken("it is a reachlab.Family", "a Gymnasium environment", fix)]
     if not isinstance(family, Family):
         wanted = [name for name in dir(Family) if not name.startswith("_")]
         missing = [name for name in wanted if not hasattr(family, name)]
@@ -40,16 +45,33 @@ def check_family(family: Family, tasks: int = TASKS) -> list[Finding]:
         ("gymnasium", _gymnasium),
         ("results", _results),
         ("optimum", _optimum),
-        ("closed", _closed),
+        ("closed", check_closed),
         ("verifier", _verifier),
         ("no information", check_information),
         ("donor", check_donor),
-        ("oracle", _oracle),
+        ("oracle", check_oracle),
         ("time", _time),
         ("snapshots", _snapshots),
         ("reward", _reward),
     )
-    return gather((promise, partial(check, family, tasks)) for promise, check in checks)
+    return _once(gather((promise, partial(check, family, tasks)) for promise, check in checks))
+
+
+def _is_gymnasium(family: object) -> bool:
+    if isinstance(family, gymnasium.Env) or (isinstance(family, type) and issubclass(family, gymnasium.Env)):
+        return True
+    return not hasattr(family, "task") and hasattr(family, "reset") and hasattr(family, "step")
+
+
+def _once(findings: Sequence[Finding]) -> list[Finding]:
+    """One cause that ends several checks is one problem: the first, which names the others."""
+    found: dict[object, list[Finding]] = {}
+    for place, f in enumerate(findings):
+        found.setdefault((f.detail, f.fix) if f.status == "problem" else place, []).append(f)
+    return [
+        replace(first, detail=f"{first.detail} (also ends: {', '.join(f.promise for f in rest)})") if rest else first
+        for first, *rest in found.values()
+    ]
 
 
 def _tasks(family: Family, count: int) -> Iterator[Finding]:
@@ -134,15 +156,6 @@ def _optimum(family: Family, count: int) -> Iterator[Finding]:
         yield kept("the script reaches the optimum", seen)
 
 
-def _closed(family: Family, count: int) -> Iterator[Finding]:
-    episodes = [play(family, task, World.CLOSED) for task in asked(family, "test", min(count, 16))]
-    called = [e for e in episodes if e.calls]
-    if any(e.stop is not StopReason.FORBIDDEN or e.reward for e in called) or any(e.prompt.tools for e in episodes):
-        yield broken("closed is closed", "a call was answered", "offer nothing outside Family.tools")
-    else:
-        yield kept("closed is closed", f"{len(called)} episodes with a call ended as failures")
-
-
 def _verifier(family: Family, count: int) -> Iterator[Finding]:
     """Any text has a reward in [0, 1], saying nothing has none, and a verifier that says exact is."""
     for task in asked(family, "test", min(count, 4)):
@@ -167,18 +180,6 @@ def _verifier(family: Family, count: int) -> Iterator[Finding]:
             yield broken("exact is exact", f"{task.id} accepts {taken[0]!r}", fix)
             return
     yield kept("any text is scored", "none of them pays for saying nothing")
-
-
-def _oracle(family: Family, count: int) -> Iterator[Finding]:
-    tasks = [t for t in asked(family, "test", count) if t.answers]
-    hidden = [t for t in tasks if not any(a in t.evidence for a in t.answers)]
-    if hidden:
-        seen = f"not in the evidence of {len(hidden)} of {len(tasks)}, {hidden[0].id} first"
-        yield note("oracle shows the answer", seen)
-    elif tasks:
-        yield kept("oracle shows the answer")
-    else:
-        yield note("oracle shows the answer", "no task lists one: it cannot be told")
 
 
 def _time(family: Family, count: int) -> Iterator[Finding]:

@@ -6,6 +6,15 @@
     Dataset("squad/", {"answer": "answers.text", "documents": "context", "group": "title"})
     Dataset("gsm8k.parquet", verifier="numeric", affordances=["python"])
 
+Tools of your own are named, so that the family can be rebuilt from plain data; ``script`` says how the scripted
+solution calls one, with ``{question}``, ``{answer}`` and the file's columns filled in. On the command line::
+
+    --dial 'affordances=["mytools:capital"]' --dial 'script={"name":"capital","arguments":{"country":"{country}"}}'
+    --dial 'affordances=[{"name":"mcp","options":{"command":["python","server.py"]}}]'
+
+Without a ``script`` the first tool is asked the whole question. A tool that does not understand it says the same about
+every task, and shuffled is then no control: ``reachlab check-env`` finds that.
+
 Files: JSON lines, CSV, Parquet, or a folder written by ``datasets``' ``save_to_disk`` (read without that package).
 ``columns`` maps roles to columns: ``question``, ``answer`` (one, a list, or SQuAD's record), ``evidence`` (shown by the
 oracle), ``documents`` (searched), ``stratum``, ``group`` (rows that must share a split), ``split``; ``corpus`` is the
@@ -36,9 +45,9 @@ solution got from its i-th call. The donor is another question of the same split
 answers: one picked for its different answer would tell which answer is wrong. Rows that share evidence or documents
 with the task, and rows whose results show any of it, are passed over while others are left.
 
-``solution`` searches with the question and answers with gold, whatever was found: demonstrations in the right format,
-which is no proof that the answer stands in the results (``coverage`` says how often it does). ``guess`` draws from the
-answers of the training split.
+``solution`` makes one call (``script``; by default it searches with the question) and answers with gold, whatever was
+found: demonstrations in the right format, which is no proof that the answer stands in the results (``coverage`` says
+how often it does). ``guess`` draws from the answers of the training split.
 
 Not covered: files larger than memory, documents cut into passages, judges that are models.
 """

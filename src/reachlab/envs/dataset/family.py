@@ -15,6 +15,7 @@ from reachlab import Budget, Message, Split, Task
 from reachlab.envs.dataset.library import Library, Options, opened
 from reachlab.envs.dataset.questions import Bad, Question, Report
 from reachlab.envs.dials import whole
+from reachlab.envs.scripted import plain_specs
 from reachlab.envs.verifiers import normalise, verifier
 from reachlab.errors import BadValue
 from reachlab.seeding import generator
@@ -46,10 +47,12 @@ class Dataset:
     """A second file of documents to search: its column ``text``, unless ``columns["corpus"]`` says otherwise."""
     verifier: str | Mapping[str, Any] = "normalised"
     affordances: Sequence[str | Mapping[str, Any]] = ()
-    """Tools by name, or ``{"name": ..., "options": {...}}``; one that takes ``documents`` gets the data set's."""
+    """Tools by name or ``module:attribute``, or ``{"name": ..., "options": {...}}``; one that takes ``documents`` gets
+    the data set's."""
     top_k: int = 3
     script: Mapping[str, Any] | None = None
-    """The scripted solution's call: ``{"name": tool, "arguments": {...}}``, see ``envs.scripted``."""
+    """The scripted solution's call: ``{"name": tool, "arguments": {...}}``, where ``{question}``, ``{answer}`` and the
+    file's columns, such as ``{country}``, are filled in; by default the first tool is asked the question."""
     test_share: float = 0.2
     split_names: Mapping[str, str] = field(default_factory=lambda: {"train": "train", "test": "test"})
     bad: Bad = "refuse"
@@ -123,7 +126,7 @@ class Dataset:
         """One call with the question, then gold."""
         if observations:
             return task.answers[0]
-        asked = task.messages[-1].content.removesuffix(f"\n{self.instruction}" if self.instruction else "")
+        asked = task.messages[-1].content.removesuffix(f"\n{self.instruction}".rstrip())
         return self._library.opening(asked, task.answers[0])
 
     def guess(self, task: Task, rng: np.random.Generator) -> str:
@@ -185,6 +188,7 @@ class Dataset:
         if set(self.split_names) != {"train", "test"}:
             raise BadValue("split_names", dict(self.split_names), '{"train": value, "test": value}')
         verifier(self.verifier)
+        plain_specs(self.affordances)
 
 
 @lru_cache(maxsize=64)

@@ -17,8 +17,8 @@ from langchain_core.tools import BaseTool
 
 from reachlab import Split
 from reachlab.envs.dataset.questions import Columns, Question, Report, fingerprint, questions, texts
-from reachlab.envs.dataset.tables import SPLIT_FOLDER, Row, check_columns, read, value
-from reachlab.envs.scripted import build_tools, check_script, opening_call
+from reachlab.envs.dataset.tables import SPLIT_FOLDER, Row, check_columns, column_names, read, value
+from reachlab.envs.scripted import build_tools, check_script, opening_call, placeholders
 from reachlab.envs.verifiers import normalise, verifier
 from reachlab.errors import BadValue, UnknownName
 from reachlab.tools.executor import ToolExecutor
@@ -41,7 +41,12 @@ class Library:
     fingerprint: str
 
     def opening(self, question: str, answer: str) -> str:
-        return opening_call(self.tools, self.script, question, answer)
+        return opening_call(self.tools, self.script, question, answer, self._said.get(question))
+
+    @cached_property
+    def _said(self) -> Mapping[str, Mapping[str, Any]]:
+        """By question, the columns that the script fills in."""
+        return {q.text: dict(q.said) for held in self.questions.values() for q in held if q.said}
 
     @cached_property
     def replayable(self) -> bool:
@@ -99,19 +104,21 @@ def _opened(options: Options, changed: tuple[int, ...]) -> Library:
     columns = Columns(**roles)
     check_columns(rows, {role: column for role, column in named.items() if role != "corpus"})
     judge = verifier(json.loads(options.verifier))
+    script = json.loads(options.script)
     kept, report = questions(
         rows, columns, judge, test_share=options.test_share, salt=options.salt,
         split_names=json.loads(options.split_names), bad=options.bad,
+        filled=placeholders(script, column_names(rows)),
     )  # fmt: skip
     split: dict[Split, tuple[Question, ...]] = {
         "train": tuple(q for q in kept if q.split == "train"),
         "test": tuple(q for q in kept if q.split == "test"),
     }
-    _check_splits(split, rows, columns, report)
+    _check_splits(split, rows, columns, report, options.test_share)
     documents = _documents(kept, options.corpus, named.get("corpus", "text"))
     tools = _tools(json.loads(options.affordances), documents, options.top_k)
-    script = json.loads(options.script)
-    check_script(tools, script)
+    first = kept[0]
+    check_script(tools, script, {**dict(first.said), "question": first.text, "answer": first.answers[0]})
     strata = tuple(sorted({q.stratum for q in kept}))
     return Library(split, documents, tools, script, strata, report, fingerprint(kept))
 
@@ -128,14 +135,15 @@ def _roles(columns: Mapping[str, str], rows: list[Row]) -> dict[str, str]:
 
 
 def _check_splits(
-    split: Mapping[Split, tuple[Question, ...]], rows: list[Row], columns: Columns, report: Report
+    split: Mapping[Split, tuple[Question, ...]], rows: list[Row], columns: Columns, report: Report, share: float
 ) -> None:
     for name, held in split.items():
         if len(held) >= 2:  # a question needs another one as its donor
             continue
         there = sorted({str(value(row, columns.split)) for row in rows}) if columns.split else []
         values = f"; the split column holds {', '.join(there[:20])}: name them in split_names" if there else ""
-        raise BadValue(f"{name} questions", len(held), f">= 2 ({report}{values})")
+        few = "" if there else f"; test_share={share:g} of them, as a hash falls, are test: change it, or add rows"
+        raise BadValue(f"{name} questions", len(held), f">= 2 ({report}{values}{few})")
 
 
 def _documents(kept: list[Question], corpus: str | None, column: str) -> tuple[str, ...]:

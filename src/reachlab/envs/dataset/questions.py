@@ -10,7 +10,7 @@ import json
 import logging
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from reachlab import Split, Verifier
@@ -47,6 +47,8 @@ class Question:
     documents: tuple[str, ...]
     stratum: str
     split: Split
+    said: tuple[tuple[str, str | int | float], ...] = ()
+    """The columns that the script fills in."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,21 @@ def questions(
     salt: int,
     split_names: Mapping[Split, str],
     bad: Bad,
+    filled: Sequence[str] = (),
 ) -> tuple[list[Question], Report]:
-    """The rows that can be asked, and what became of the others. BadValue for those unless *bad* is ``drop``."""
+    """The rows that can be asked, and what became of the others. BadValue for those unless *bad* is ``drop``.
+
+    *filled*: columns that the script fills in.
+    """
     problems: dict[str, list[str]] = {}
     kept: dict[str, Question] = {}
     for row in rows:
         why, made = _question(row, columns, verifier, test_share, salt, split_names)
         if made is not None:
-            why = _duplicate(made, kept)
+            said = {column: _plain(value(row, column)) for column in filled}
+            missing = next((column for column, held in said.items() if held is None), None)
+            why = _duplicate(made, kept) if missing is None else f"without a plain {missing!r}, which the script needs"
+            made = replace(made, said=tuple((name, held) for name, held in said.items() if held is not None))
         if why:
             problems.setdefault(why, []).append(row.place)
         elif made is not None:
@@ -155,6 +164,13 @@ def _column(row: Row, column: str | None) -> tuple[str, ...]:
     return () if column is None else tuple(t.strip() for t in texts(value(row, column)) if t.strip())
 
 
+def _plain(held: Any) -> str | int | float | None:
+    """A text or a number as a tool takes it; whole numbers as in ``texts``. None for what is neither."""
+    if isinstance(held, float):
+        return int(held) if held.is_integer() and abs(held) < 2**53 else held if held == held else None
+    return (held.strip() or None) if isinstance(held, str) else held if isinstance(held, int) else None
+
+
 def texts(held: Any) -> list[str]:
     """A text, a number, a list of them, or a record with ``text`` (as SQuAD keeps answers), as texts.
 
@@ -176,7 +192,7 @@ def fingerprint(found: Iterable[Question]) -> str:
     digest = hashlib.blake2b(digest_size=6)
     for question in found:
         parts = [question.text, question.answers, question.evidence, question.documents, question.stratum]
-        digest.update(json.dumps([*parts, question.split]).encode())
+        digest.update(json.dumps([*parts, question.split, *question.said]).encode())
     return digest.hexdigest()
 
 

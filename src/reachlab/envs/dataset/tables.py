@@ -41,7 +41,8 @@ def read(path: str | Path) -> list[Row]:
     found = Path(path).expanduser()
     if not found.exists():
         near = [p.name for p in found.parent.iterdir()] if found.parent.is_dir() else []
-        raise UnknownName(f"file in {found.parent}", found.name, near)
+        relative = "" if found.is_absolute() else f"A relative path starts at the current folder, {Path.cwd()}."
+        raise UnknownName(f"file in {found.parent}", found.name, near, relative)
     reader = _reader(found)
     try:
         rows = reader(found)
@@ -66,14 +67,20 @@ def value(row: Row, column: str) -> Any:
 
 def check_columns(rows: Iterable[Row], wanted: Mapping[str, str | None]) -> None:
     """Refuse a column that no row has, with the nearest one that exists. *wanted*: the role of each column."""
+    known = column_names(rows)
+    for role, column in wanted.items():
+        if column is not None and column not in known:
+            raise UnknownName(f"{role} column", column, [name for name in known if name != SPLIT_FOLDER])
+
+
+def column_names(rows: Iterable[Row]) -> dict[str, None]:
+    """Every column of any row, and what nested records hold as ``answers.text``."""
     known: dict[str, None] = {}
     for row in rows:
         for name, held in row.values.items():
             known[name] = None
             known.update(dict.fromkeys(f"{name}.{inner}" for inner in held) if isinstance(held, Mapping) else {})
-    for role, column in wanted.items():
-        if column is not None and column not in known:
-            raise UnknownName(f"{role} column", column, [name for name in known if name != SPLIT_FOLDER])
+    return known
 
 
 def _reader(path: Path) -> Callable[[Path], list[Row]]:
@@ -118,6 +125,9 @@ def _csv(path: Path, *, delimiter: str) -> list[Row]:
         raise BadValue("path", str(path), "a header and at least one row") from error  # nothing to unpack
     finally:
         csv.field_size_limit(usual)
+    if len(header) == 1 and (other := next((mark for mark in ";\t," if mark in header[0]), "")):
+        wanted = f"columns separated by {delimiter!r}: are these separated by {other!r}?"
+        raise BadValue(f"header of {path.name}", header[0], wanted)
     if len(set(header)) < len(header):
         raise BadValue(f"header of {path.name}", header, "a name for each column, all different")
     rows = [(number, record) for number, record in enumerate(records, 1) if record]  # blank lines are no rows

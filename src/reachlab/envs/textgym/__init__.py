@@ -33,6 +33,11 @@ closed-book p0      None with plans. Without plans a receipt must be guessed: <=
 optimum             1, the only bound that holds for every environment
 ==================  ============================================================================================
 
+Policies can be played and measured without a scripted solution; a study, which trains on demonstrations, and
+``reachlab check-env`` need one of two: ``info["solution"]`` of the reset (a list of actions), or ``script``, a function
+of the first observation and those since. A model whose context is too short for an episode needs lower ``calls``,
+``tokens`` or ``observation_tokens``.
+
 With plans, an attempt that went wrong live may be followed by a plan that goes right: acting is practice, the final
 turn is what counts. ``plans=False`` judges the episode that was played and nothing else; closed, silent, imagined and
 shuffled then have success 0 by construction, and a gain over them says only that acting is needed to act.

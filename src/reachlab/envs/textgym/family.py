@@ -14,7 +14,7 @@ from langchain_core.tools import BaseTool
 from reachlab import Budget, Message, Split, Task
 from reachlab.envs.dials import whole
 from reachlab.envs.textgym.acting import ENDED, act_tool
-from reachlab.envs.textgym.play import Make, Scheme, made, maker
+from reachlab.envs.textgym.play import Make, Play, Scheme, check_actions, made, maker
 from reachlab.envs.textgym.receipts import BITS, Paid
 from reachlab.errors import BadValue
 from reachlab.registry import Spec
@@ -25,6 +25,11 @@ Script = Callable[[str, Sequence[str]], str]
 """The next action after the first observation and those since; the empty text to stop."""
 PLAN = "Reply with your actions, one a line"
 RECEIPT = "Reply with the receipt that the environment shows when it ends"
+
+UNSOLVED = (
+    'one of two, since the reset\'s info has no "solution": --dial script=module:function (the next action, from the '
+    'first observation and the list of those since), or info {"solution": [action, ...]} returned by reset'
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,16 @@ class TextGym:
         for name in ("env", "script"):  # by name, so that a snapshot tells two of them apart
             given = getattr(self, name)
             object.__setattr__(self, name, _called(given) if callable(given) else given)
-        self._paid(0).start().close()  # refuses what is not text, before any episode
+        self._try()
+
+    def _try(self) -> None:
+        """Refuses what is not text and actions that cannot be played, before any episode."""
+        play = self._paid(0).start()
+        try:
+            check_actions(play, _plan(play), 'info["solution"]')
+            check_actions(play, [str(action) for action in self.actions], "actions")
+        finally:
+            play.close()
 
     @property
     def budget(self) -> Budget:
@@ -97,7 +111,7 @@ class TextGym:
         elif start.plan:
             action = start.plan[len(observations)] if len(observations) < len(start.plan) else ""
         else:
-            raise BadValue("script", None, 'how to act, since info has no "solution": a callable or module:attribute')
+            raise BadValue("script", None, UNSOLVED)
         return Hermes().render(self.tool, {"action": action}) if action else "\n".join(start.plan)
 
     def guess(self, task: Task, rng: np.random.Generator) -> str:
@@ -160,9 +174,12 @@ class Start:
 def _start(paid: Paid) -> Start:
     play = paid.start()
     play.close()
+    return Start(play.first, _plan(play), str(play.info.get("evidence", "")))
+
+
+def _plan(play: Play) -> tuple[str, ...]:
     said = play.info.get("solution", ())
-    plan = (said,) if isinstance(said, str) else tuple(map(str, said))
-    return Start(play.first, plan, str(play.info.get("evidence", "")))
+    return (said,) if isinstance(said, str) else tuple(map(str, said))
 
 
 def _resolved(script: str | Script | None) -> Script | None:

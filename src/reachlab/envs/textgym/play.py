@@ -5,6 +5,7 @@ Not covered: which seed and which world (``family``), what a receipt looks like 
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from reachlab.errors import BadValue, ReachlabError, ToolFault, UnknownName
 Scheme = Literal["last", "sum"]
 Make = Callable[..., Any]
 Env = gymnasium.Env[Any, Any]
+OTHERS = "module:attribute works too."
 TEXT = "spaces of text (gymnasium.spaces.Text, reachlab.envs.Unicode, or any Space whose dtype is str)"
 
 
@@ -86,6 +88,15 @@ def play_plan(play: Play, actions: Sequence[str]) -> float:
     return play.score
 
 
+def check_actions(play: Play, actions: Sequence[str], whose: str) -> None:
+    """Refuse actions that the environment itself names and its action space does not contain."""
+    for action in actions:
+        if not play.env.action_space.contains(action):
+            space = f"what its action space contains: {play.env.action_space}"
+            hint = "gymnasium.spaces.Text takes letters and digits only, unless told; reachlab.envs.Unicode any text"
+            raise BadValue(f"action in {whose}", action, f"{space} ({hint})")
+
+
 def maker(env: str | Make) -> Make:
     """What makes the environment: a callable, ``module:attribute``, or an id of Gymnasium's registry."""
     if callable(env):
@@ -97,10 +108,16 @@ def maker(env: str | Make) -> Make:
         return _attribute(module, attribute)
     if attribute:  # Gymnasium's own module:id
         _import(module)
-    known = list(gymnasium.registry)
-    if (attribute or env) not in known:
-        raise UnknownName("environment", attribute or env, known, "module:attribute works too.")
+    if (attribute or env) not in gymnasium.registry:
+        raise _unknown(attribute or env)
     return lambda **options: gymnasium.make(attribute or env, disable_env_checker=True, **options)
+
+
+def _unknown(name: str) -> UnknownName:
+    """The nearest id and how many there are: nobody reads a list of all."""
+    known = list(gymnasium.registry)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return UnknownName("environment", name, [*close, f"{len(known)} ids of gymnasium.registry"], OTHERS)
 
 
 def made(make: Make, options: Mapping[str, Any]) -> Env:
