@@ -39,17 +39,35 @@ def note(promise: str, detail: str) -> Finding:
     return Finding(promise, "note", detail)
 
 
+class Blocked(Exception):
+    """A broken promise that every later check rests on."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.promise)
+        self.finding = finding
+
+
 Check = Callable[[], Iterable[Finding]]
 
 
 def gather(checks: Iterable[tuple[str, Check]]) -> list[Finding]:
-    """All findings; a check that crashes is a problem of what it checks, not the end of the list."""
+    """All findings; a check that crashes is a problem of what it checks, not the end of the list.
+
+    One cause is one problem: after ``Blocked`` the others are skipped.
+    """
     found: list[Finding] = []
+    cause = ""
     for promise, check in checks:
+        if cause:
+            found.append(Finding(promise, "skipped", f"needs {cause!r}"))
+            continue
         try:
             found += check()
+        except Blocked as blocked:
+            found.append(blocked.finding)
+            cause = blocked.finding.promise
         except Exception as error:  # whatever a third party's code raises
-            found.append(broken(promise, f"{type(error).__name__}: {error}", "make this call work"))
+            found.append(broken(promise, f"{type(error).__name__}: {error}", "mend what raises this"))
     return found
 
 

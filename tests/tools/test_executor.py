@@ -328,3 +328,87 @@ def test_a_fault_beside_other_async_calls_is_still_a_fault() -> None:
     broken = StructuredTool.from_function(coroutine=break_down, name="b", description="B.")
     with pytest.raises(ToolFault, match="gone"):
         ToolExecutor([broken]).execute([ToolCall("b", {"late": False}), ToolCall("b", {"late": True})])
+
+
+@pytest.mark.parametrize("callbacks", [[], [BaseCallbackHandler()]], ids=["fast", "slow"])
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("\ud800", "not valid Unicode text"),
+        ({"a": ["\udfff"]}, "not valid Unicode text"),
+        ({"\ud800": 1}, "not valid Unicode text"),
+        (json.loads("[" * 500 + "]" * 500), "nested more than 100 levels"),
+    ],
+)
+def test_what_no_tool_can_take_is_refused_before_any_tool(
+    callbacks: list[BaseCallbackHandler], value: Any, says: str
+) -> None:
+    ran: list[Any] = []
+
+    def probe(text: Any) -> str:
+        ran.append(text)
+        return "ran"
+
+    subject = StructuredTool.from_function(probe, name="probe", description="d", callbacks=callbacks)
+    result = run([subject], "probe", text=value)
+    assert result.is_error and result.text.startswith("Error: probe: ") and says in result.text and ran == []
+    assert run([subject], "probe", **{"\ud800": 1}).is_error and ran == []
+    assert ToolExecutor([subject]).check(ToolCall("probe", {"text": value})) == result
+    for fine in ("\U0001f600 é", {"a": [[1, None]]}):
+        assert run([subject], "probe", text=fine).text == "ran"
+
+
+class Repeats(BaseTool):
+    """A class without an ``args_schema``."""
+
+    name: str = "repeats"
+    description: str = "Say it again."
+
+    def _run(self, text: str, times: int = 1) -> str:
+        return text * times
+
+
+class Anything(Repeats):
+    """What it takes cannot be known."""
+
+    def _run(self, **arguments: Any) -> str:  # type: ignore[override]
+        return str(sorted(arguments))
+
+
+class Open(BaseModel, extra="allow"):
+    """Lets every name through; the function does not."""
+
+    text: str
+
+
+def test_a_class_without_a_schema_is_held_to_the_signature_of_its_function() -> None:
+    repeats = Repeats()
+    assert run([repeats], "repeats", text="a").text == "a"
+    assert run([repeats], "repeats", text="a", times="3").text == "aaa"
+    wrong: list[dict[str, Any]] = [{}, {"text": "a", "loud": 1}, {"text": "a", "times": "many"}]
+    for arguments in wrong:
+        assert run([repeats], "repeats", **arguments).text.startswith("Error: repeats: ")
+    assert run([Anything()], "repeats", a=1, b=2).text == "['a', 'b']"
+
+
+@pytest.mark.parametrize("callbacks", [[], [BaseCallbackHandler()]], ids=["plain", "watched"])
+def test_names_that_only_the_schema_lets_through_are_refused(callbacks: list[BaseCallbackHandler]) -> None:
+    subject = StructuredTool.from_function(
+        lambda text: text, name="open", description="d", args_schema=Open, callbacks=callbacks
+    )
+    assert run([subject], "open", text="a").text == "a"
+    assert run([subject], "open", text="a", loud=1).text == "Error: open: loud: no such argument"
+
+
+def test_a_typed_function_stands_for_its_tool() -> None:
+    def add(a: int, b: int = 1) -> str:
+        """Add."""
+        return str(a + b)
+
+    executor = ToolExecutor([add])
+    assert executor.execute([ToolCall("add", {"a": "2"})])[0].text == "3"
+    assert executor.schemas[0]["function"]["description"] == "Add."
+    bare: list[Any] = [lambda a: a, 3, int]
+    for given in bare:
+        with pytest.raises(BadValue, match=r"types and a docstring.*decorate it with langchain_core\.tools\.tool"):
+            ToolExecutor([given])

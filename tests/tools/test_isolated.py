@@ -180,3 +180,10 @@ def test_what_cannot_be_isolated_is_named() -> None:
         isolated(victims.add, seconds=0)
     with pytest.raises(UnknownName, match="Did you mean 'observation'"):
         isolated(victims.add, timeouts="observe")  # type: ignore[arg-type]
+
+
+@services
+def test_half_a_surrogate_pair_is_refused_before_the_process() -> None:
+    with closing(ToolExecutor([isolated(victims.remember)])) as executor:
+        (refused,) = executor.execute([ToolCall("remember", {"n": "\ud800"})])
+        assert refused.is_error and "not valid Unicode text" in refused.text

@@ -1,6 +1,7 @@
 """The MCP bridge against real server processes: two channels, sessions, limits, and nothing left running."""
 
 import asyncio
+import json
 import multiprocessing
 import signal
 import socket
@@ -176,10 +177,21 @@ def test_a_shared_session_is_one_for_all_episodes_and_threads(folder: Path) -> N
 @services
 def test_a_server_that_dies_mid_call_is_a_fault_with_its_last_words(folder: Path) -> None:
     with closing(stdio(folder)) as executor:
-        with pytest.raises(ToolFault, match="failed calling 'die'.*the disk is gone"):
+        last_words = r"\(it said: the disk is gone \| exited with code 7\)"
+        with pytest.raises(ToolFault, match=f"failed calling 'die'.*{last_words}"):
             ask(executor, "die")
-        with pytest.raises(ToolFault, match="failed calling 'list_files'"):
-            ask(executor, "list_files")
+        assert ask(executor, "list_files").text == "a.txt", "the next call has a fresh session"
+
+
+@services
+def test_what_no_encoder_can_take_is_refused_before_the_server_and_the_session_lives(folder: Path) -> None:
+    with closing(stdio(folder)) as executor:
+        before = ask(executor, "identify").text
+        for note in ("\ud800", json.loads("[" * 500 + "]" * 500)):
+            refused = ask(executor, "remember", note=note)
+            assert refused.is_error and "Error: remember: the arguments are n" in refused.text
+        assert ask(executor, "remember", note="é").text == "é"
+        assert ask(executor, "identify").text == before
 
 
 @services

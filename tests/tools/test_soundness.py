@@ -62,7 +62,7 @@ def drawing(text: str) -> str:
 
 
 def crashing(text: str) -> str:
-    return text.encode().decode()  # a lone surrogate cannot be encoded
+    return text.encode("latin-1" if text.isascii() else "ascii").decode()
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,10 @@ def test_a_tool_that_cannot_be_called_at_all_is_a_finding_not_a_crash() -> None:
         raise OSError("the server is gone")
 
     found = problems(check_tool(made(gone)))
-    assert "the server is gone" in found["answers"] and "the server is gone" in found["malformed calls"]
+    assert list(found) == ["answers"] and "'made' failed: OSError: the server is gone" in found["answers"]
+    skipped = [f for f in check_tool(made(gone)) if f.status == "skipped"]
+    assert {"same again", "malformed calls"} < {f.promise for f in skipped}
+    assert {f.detail for f in skipped} == {"needs 'answers'"}
 
 
 def test_a_tool_that_hangs_ends_the_check() -> None:
@@ -143,3 +146,41 @@ def test_the_command(tmp_path: Any) -> None:
     assert run(app, ["check-tool", "pyton"]).exit_code == 2
     assert run(app, ["check-tool", "python", "--call", "print(2)"]).exit_code == 2
     assert run(app, ["check-tool", "search", "--option", 'documents=["a test"]']).exit_code == 0
+
+
+def plain(a: int) -> str:
+    """Add one."""
+    return str(a + 1)
+
+
+def untyped(a):  # type: ignore[no-untyped-def]
+    return a
+
+
+def makes(units: str = "C") -> BaseTool:
+    return sums
+
+
+several = [sums, made(echo)]
+
+
+def test_the_command_takes_plain_functions_and_says_what_is_missing() -> None:
+    run = CliRunner().invoke
+    here = __name__
+    assert run(app, ["check-tool", f"{here}:plain"]).exit_code == 0
+    assert run(app, ["check-tool", f"{here}:makes"]).exit_code == 0
+    refused = run(app, ["check-tool", f"{here}:untyped"])
+    assert refused.exit_code == 2 and "plain function" in refused.output
+
+
+def test_several_tools_have_a_heading_each_and_calls_that_name_them() -> None:
+    run = CliRunner().invoke
+    calls = [{"name": "sums", "arguments": {"a": 1}}, {"name": "made", "arguments": {"text": "hello"}}]
+    options = [part for call in calls for part in ("--call", json.dumps(call))]
+    shown = run(app, ["check-tool", f"{__name__}:several", *options])
+    assert shown.exit_code == 0 and "sums:" in shown.output and "made:" in shown.output
+    told = json.loads(run(app, ["check-tool", f"{__name__}:several", *options, "--json"]).stdout)["findings"]
+    answered = [(f["of"], f["detail"]) for f in told if f["promise"] == "answers"]
+    assert answered == [("sums", "{\"a\": 1} -> '2'"), ("made", "{\"text\": \"hello\"} -> 'hello'")]
+    unknown = run(app, ["check-tool", f"{__name__}:several", "--call", '{"name": "sum", "arguments": {}}'])
+    assert unknown.exit_code == 2 and "Did you mean 'sums'" in unknown.output

@@ -5,8 +5,9 @@ Not covered: making one (``cli.new``).
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,17 +15,18 @@ import typer
 
 from reachlab.cli import console
 from reachlab.cli.commands import DialOption, JsonOption, app, options_of
-from reachlab.errors import BadValue
+from reachlab.errors import BadValue, UnknownName
 
 if TYPE_CHECKING:
     from reachlab.findings import Finding
 
-CallOption = Annotated[
-    list[str] | None, typer.Option("--call", help="Arguments it must answer, as JSON. Repeatable. Default: made up.")
-]
+_CALL = "Arguments it must answer, as JSON. Repeatable. For one of several: {\"name\": TOOL, \"arguments\": {...}}."
+CallOption = Annotated[list[str] | None, typer.Option("--call", help=f"{_CALL} Default: made up.")]
 OptionOption = Annotated[
     list[str] | None, typer.Option("--option", help="Option it is built with, name=JSON. Repeatable.")
 ]
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_RESULTS = (str, int, float, bool, dict, "str", "int", "float", "bool", "dict")
 _STYLES = {"ok": "green", "problem": "bold red", "note": "cyan", "skipped": "yellow"}
 
 
@@ -46,8 +48,9 @@ def check_tool(
         with console.working("checking"):
             from reachlab.tools.soundness import check_tool as checked
 
-            examples = [_arguments(text) for text in call or ()]
-            found = [finding for one in _tools(tool, options_of(option)) for finding in checked(one, examples)]
+            tools = _tools(tool, options_of(option))
+            examples = _examples([_arguments(text) for text in call or ()], tools)
+            found = {one.name: checked(one, examples[one.name]) for one in tools}
         _show(found, as_json)
 
 
@@ -74,7 +77,7 @@ def check_env(
 
             built = Spec(family, options_of(dial)).build("families")
             found = check_family(built) if policy == "none" else _with_policy(built, policy)
-        _show(found, as_json)
+        _show({family: found}, as_json)
 
 
 def _with_policy(family: Any, policy: str) -> list[Finding]:
@@ -92,13 +95,38 @@ def _tools(name: str, options: dict[str, Any]) -> list[Any]:
     from langchain_core.tools import BaseTool
 
     from reachlab.registry import Spec, resolve
+    from reachlab.tools.prepared import as_tool
 
     named = resolve("tools", name)
-    made = named if isinstance(named, BaseTool) and not options else Spec(name, options).build("tools")
-    tools = list(made) if isinstance(made, Sequence) else [made]
-    if not all(isinstance(tool, BaseTool) for tool in tools):
-        raise BadValue("tool", name, "a LangChain BaseTool, or what makes one")
-    return tools
+    is_made = isinstance(named, BaseTool | Sequence) or _is_plain(named)
+    made = named if is_made and not options else Spec(name, options).build("tools")
+    return [as_tool(one) for one in (made if isinstance(made, Sequence) and not isinstance(made, str) else [made])]
+
+
+def _is_plain(named: Any) -> bool:
+    """Whether *named* is a function that answers, rather than one that makes a tool: it says so, or needs arguments
+    that are no options."""
+    from reachlab.tools.outside.isolated import makes_tools
+
+    if not inspect.isfunction(named) or makes_tools(named):
+        return False
+    needs = any(p.default is p.empty for p in inspect.signature(named).parameters.values() if p.kind not in _VARIADIC)
+    return needs or named.__annotations__.get("return") in _RESULTS
+
+
+def _examples(given: list[dict[str, Any]], tools: list[Any]) -> dict[str, list[dict[str, Any]]]:
+    """For each tool, the arguments that are for it: those that name it, and those that name none."""
+    found: dict[str, list[dict[str, Any]]] = {tool.name: [] for tool in tools}
+    for call in given:
+        own = any(set(call) <= set(tool.args) for tool in tools)
+        if set(call) != {"name", "arguments"} or not isinstance(call["arguments"], dict) or own:
+            for examples in found.values():
+                examples.append(call)
+        elif call["name"] in found:
+            found[call["name"]].append(call["arguments"])
+        else:
+            raise UnknownName("tool of --call", str(call["name"]), found)
+    return found
 
 
 def _arguments(text: str) -> dict[str, Any]:
@@ -111,16 +139,25 @@ def _arguments(text: str) -> dict[str, Any]:
     return arguments
 
 
-def _show(found: list[Finding], as_json: bool) -> None:
-    problems = sum(f.status == "problem" for f in found)
+def _show(found: Mapping[str, list[Finding]], as_json: bool) -> None:
+    """The findings of each of what was checked, under its name where there are several."""
+    problems = sum(f.status == "problem" for findings in found.values() for f in findings)
     if as_json:
-        console.print_json({"schema": "reachlab.findings/1", "findings": [asdict(f) for f in found]})
+        listed = [{"of": name, **asdict(f)} for name, findings in found.items() for f in findings]
+        console.print_json({"schema": "reachlab.findings/1", "findings": listed})
     else:
-        for finding in found:
-            told = f"{finding.promise}{': ' if finding.detail else ''}{finding.detail}"
-            console.say(told, label=f"{finding.status:8}", style=_STYLES[finding.status])
-            if finding.fix and finding.status == "problem":
-                console.say(f"{'':9}to fix: {finding.fix}")
+        for name, findings in found.items():
+            if len(found) > 1:
+                console.say("", label=f"{name}:")
+            for finding in findings:
+                _say(finding)
         console.say(f"{problems} broken" if problems else "sound")
     if problems:
         raise typer.Exit(console.BROKEN_PROMISE)
+
+
+def _say(finding: Finding) -> None:
+    told = f"{finding.promise}{': ' if finding.detail else ''}{finding.detail}"
+    console.say(told, label=f"{finding.status:8}", style=_STYLES[finding.status])
+    if finding.fix and finding.status == "problem":
+        console.say(f"{'':9}to fix: {finding.fix}")

@@ -3,18 +3,21 @@
 LangChain shows a model the names of a schema's fields. Where pydantic accepts an alias alone, a model that follows what
 it is shown would be refused: the shown schema has the alias. Hidden arguments are refused under all of their names.
 
+A tool that declares no schema is held to the signature of its ``_run``: LangChain shows that and checks nothing.
+
 Not covered: aliases that are paths into the arguments (``AliasPath``) are refused; what a bare JSON schema says below
 its top level; validators of a whole model that has hidden arguments, before the tool is really called.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
-from langchain_core.tools import BaseTool
+from langchain_core.tools import BaseTool, StructuredTool, Tool
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import AliasChoices, BaseModel
+from pydantic import AliasChoices, BaseModel, ConfigDict
 
 from reachlab import Json
 from reachlab.errors import BadValue
@@ -31,6 +34,10 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
+DEEPEST = 100
+"""Levels of nesting that arguments may have; pydantic's own limit is 255, Python's about 1000."""
+
+
 class Misfit(NamedTuple):
     """One reason why arguments do not fit."""
 
@@ -44,6 +51,49 @@ class Misfit(NamedTuple):
 def is_model(schema: object) -> TypeGuard[type[BaseModel]]:
     """A model of pydantic 2."""
     return isinstance(schema, type) and issubclass(schema, BaseModel)
+
+
+def accepted(tool: BaseTool) -> Any:
+    """The tool's ``args_schema``; what the signature of ``_run`` says where a class has none; None for one text."""
+    if tool.args_schema is not None or isinstance(tool, StructuredTool | Tool) or type(tool)._run is BaseTool._run:
+        return tool.args_schema
+    if _variadic(tool._run):
+        return {"additionalProperties": True}
+    return type(tool.name, (tool.get_input_schema(),), {"model_config": ConfigDict(extra="forbid")})
+
+
+def named(tool: BaseTool) -> frozenset[str] | None:
+    """What the tool's function can be called with, or None where it takes every name."""
+    function = getattr(tool, "func", None) or getattr(tool, "coroutine", None) or tool._run
+    return None if _variadic(function) else frozenset(inspect.signature(function).parameters)
+
+
+def _variadic(function: Any) -> bool:
+    return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
+
+
+def ill_formed(arguments: Mapping[str, Any]) -> str:
+    """Why no tool could take *arguments*, whatever it declares, or the empty string.
+
+    JSON can write half of a surrogate pair and thousands of brackets; most encoders and validators crash on them, and
+    what a policy writes must not be a fault.
+    """
+    level: list[Any] = [arguments]
+    for _ in range(DEEPEST):
+        deeper: list[Any] = []
+        for value in level:
+            if isinstance(value, str):
+                if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
+                    return "the arguments are not valid Unicode text (a lone surrogate)"
+            elif isinstance(value, Mapping):
+                deeper += value
+                deeper += value.values()
+            elif isinstance(value, list | tuple):
+                deeper += value
+        if not deeper:
+            return ""
+        level = deeper
+    return f"the arguments are nested more than {DEEPEST} levels deep"
 
 
 def shown_schema(tool: BaseTool) -> Json:
@@ -65,7 +115,7 @@ def shown_schema(tool: BaseTool) -> Json:
 
 def hidden_fields(tool: BaseTool) -> frozenset[str]:
     """What the tool takes and its schema for the model does not show (``InjectedToolArg`` and its kin)."""
-    declared, shown = tool.args_schema, tool.tool_call_schema
+    declared, shown = accepted(tool), tool.tool_call_schema
     if not is_model(declared) or not is_model(shown):
         return frozenset()
     return frozenset(declared.model_fields) - frozenset(shown.model_fields)
@@ -73,7 +123,7 @@ def hidden_fields(tool: BaseTool) -> frozenset[str]:
 
 def hidden_names(tool: BaseTool) -> frozenset[str]:
     """Every name under which a hidden argument could be written."""
-    declared, hidden = tool.args_schema, hidden_fields(tool)
+    declared, hidden = accepted(tool), hidden_fields(tool)
     if not is_model(declared):
         return hidden
     return hidden.union(*([str(path[0]) for path in _aliases(declared, name)] for name in hidden))
@@ -88,17 +138,22 @@ def episodic(tool: BaseTool) -> dict[str, PerEpisode]:
     return {_written(tool, declared, name): marker for name, marker in marked}
 
 
-def misfits(declared: Any, hidden: frozenset[str], arguments: Mapping[str, Any]) -> list[Misfit]:
-    """What *declared* (a tool's ``args_schema``) does not accept of what a policy wrote. Runs nothing of the tool's."""
+def misfits(
+    declared: Any, hidden: frozenset[str], arguments: Mapping[str, Any], names: frozenset[str] | None = None
+) -> list[Misfit]:
+    """What *declared* (a tool's ``args_schema``) does not accept of what a policy wrote. Runs nothing of the tool's.
+
+    *names*: what its function can be called with, for schemas that let every name through.
+    """
     if declared is None:
         return [] if len(arguments) == 1 else [Misfit((), f"one is taken, got {len(arguments)}")]
     if isinstance(declared, dict):
         return list(_json_misfits(declared, arguments))
     try:
         if is_model(declared):
-            declared.model_validate(dict(arguments))
-        else:
-            declared.parse_obj(dict(arguments))  # a model of pydantic 1
+            extra = declared.model_validate(dict(arguments)).model_extra or {}
+            return [Misfit((name,), "no such argument") for name in extra if names is not None and name not in names]
+        declared.parse_obj(dict(arguments))  # a model of pydantic 1
     except ValueError as error:  # what both generations of ValidationError are
         return of_policy(error, hidden)
     return []

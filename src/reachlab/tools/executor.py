@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
@@ -30,6 +30,7 @@ from pydantic import ValidationError
 from reachlab import Json, ToolCall, ToolResult
 from reachlab.errors import BadValue, ToolFault
 from reachlab.seeding import derive
+from reachlab.tools.arguments import ill_formed
 from reachlab.tools.episodic import Belongings, PerEpisode
 from reachlab.tools.prepared import PreparedTool, prepare, to_text
 from reachlab.tools.waiting import within
@@ -48,16 +49,25 @@ class ToolExecutor:
     """The tools of one episode. Cheap to make: what is slow is cached per tool."""
 
     def __init__(
-        self, tools: Sequence[BaseTool], *, output_chars: int = 4000, seconds: float | None = None, seed: int = 0
+        self,
+        tools: Sequence[BaseTool | Callable[..., Any]],
+        *,
+        output_chars: int = 4000,
+        seconds: float | None = None,
+        seed: int = 0,
     ) -> None:
-        """``output_chars`` caps each result, ``seconds`` each call; ``seed`` is what seeded state follows from."""
+        """``output_chars`` caps each result, ``seconds`` each call; ``seed`` is what seeded state follows from.
+
+        A function with types and a docstring stands for the tool that it describes.
+        """
         if output_chars < LEAST_CHARS:
             raise BadValue("characters of a tool result", output_chars, f">= {LEAST_CHARS}")
         if seconds is not None and not seconds > 0:
             raise BadValue("seconds of a tool call", seconds, "> 0, or None")
-        self._tools = {tool.name: prepare(tool) for tool in tools}
-        if len(self._tools) < len(tools):
-            raise BadValue("tool names", [tool.name for tool in tools], "all different")
+        prepared = [prepare(tool) for tool in tools]
+        self._tools = {tool.name: tool for tool in prepared}
+        if len(self._tools) < len(prepared):
+            raise BadValue("tool names", [tool.name for tool in prepared], "all different")
         self._belongings = Belongings(self._seed_of)
         self._chars, self._seconds, self._seed = output_chars, seconds, seed
 
@@ -133,7 +143,7 @@ class ToolExecutor:
 
     def _run(self, call: ToolCall) -> ToolResult:
         tool = self._tools.get(call.name)
-        if call.problem or tool is None or tool.direct is None or tool.hidden:
+        if call.problem or tool is None or tool.direct is None or tool.hidden or ill_formed(call.arguments):
             problem = self.check(call)
             if problem is not None:
                 return problem

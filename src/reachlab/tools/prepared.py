@@ -25,13 +25,17 @@ from pydantic import BaseModel, RootModel, ValidationError
 
 from reachlab import Json
 from reachlab.caching import ByIdentity
+from reachlab.errors import BadValue
 from reachlab.tools.arguments import (
     Misfit,
+    accepted,
     episodic,
     hidden_fields,
     hidden_names,
+    ill_formed,
     is_model,
     misfits,
+    named,
     of_policy,
     shown_schema,
 )
@@ -52,7 +56,9 @@ class PreparedTool:
     schema: Json
     """The OpenAI form, as chat templates take it; shared, never to be changed."""
     declared: Any
-    """The tool's ``args_schema`` when it was prepared."""
+    """The tool's ``args_schema`` when it was prepared, or what stands for it (``arguments.accepted``)."""
+    names: frozenset[str] | None
+    """What its function can be called with; None where that is every name."""
     hidden: frozenset[str]
     """Names of arguments that only the harness may fill; a policy that writes them is refused."""
     episodic: Mapping[str, PerEpisode]
@@ -77,10 +83,13 @@ class PreparedTool:
 
     def misfits(self, arguments: Mapping[str, Any]) -> list[Misfit]:
         """Why the arguments that a policy may write do not fit. Runs nothing of the tool's."""
-        return misfits(self.declared, self.hidden, arguments)
+        return misfits(self.declared, self.hidden, arguments, self.names)
 
     def problem(self, arguments: Mapping[str, Any]) -> str:
-        """The same in a sentence, or the empty string."""
+        """The same in a sentence, or the empty string; and what no tool can take."""
+        never = ill_formed(arguments)
+        if never:
+            return f"{self.name}: {never}"
         refused = self.hidden.intersection(arguments)
         if refused:
             return f"{self.name} takes no argument {min(refused)!r}"
@@ -88,6 +97,9 @@ class PreparedTool:
 
     def invoke(self, arguments: Mapping[str, Any]) -> Any:
         """The slow path: LangChain's own, callbacks and handlers included."""
+        if self.tool.args_schema is None and is_model(self.declared):  # LangChain would hand over what was written
+            read = self.declared.model_validate(dict(arguments))
+            arguments = {name: getattr(read, name) for name in read.model_fields_set}
         call = {"name": self.name, "args": dict(arguments), "id": "0", "type": "tool_call"}
         if self.is_async:
             return _finish(self.tool.ainvoke(call))
@@ -103,20 +115,41 @@ def _told(name: str, found: Sequence[Misfit]) -> str:
     return f"{name}: {'; '.join(map(str, found[:3]))}" if found else ""
 
 
-def prepare(tool: BaseTool) -> PreparedTool:
+def as_tool(given: object) -> BaseTool:
+    """*given* if it is a tool; a function with types and a docstring as the tool that it describes."""
+    if isinstance(given, BaseTool):
+        return given
+    if callable(given) and not isinstance(given, type) and inspect.getdoc(given) and is_typed(given):
+        return StructuredTool.from_function(given)
+    allowed = "a BaseTool, or a function with types and a docstring; decorate it with langchain_core.tools.tool"
+    raise BadValue("tool", given, f"{allowed} (this is a plain function)" if inspect.isfunction(given) else allowed)
+
+
+def is_typed(function: Any) -> bool:
+    """Whether *function* can be read: a type for each parameter, and each can be given by name."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # some builtins
+        return False
+    by_name = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return all(p.annotation is not inspect.Parameter.empty and p.kind in by_name for p in parameters)
+
+
+def prepare(tool: BaseTool | Callable[..., Any]) -> PreparedTool:
     """The tool made ready; cached by identity, so that an episode pays nothing for a tool already seen."""
     return _prepare(ByIdentity(tool))
 
 
 @lru_cache(maxsize=1024)
-def _prepare(key: ByIdentity[BaseTool]) -> PreparedTool:
-    tool = key.held
-    said, opened = tool.metadata or {}, episodic(tool)
+def _prepare(key: ByIdentity[Any]) -> PreparedTool:
+    tool = as_tool(key.held)
+    said, opened, declared = tool.metadata or {}, episodic(tool), accepted(tool)
     return PreparedTool(
         tool=tool,
         name=tool.name,
         schema=shown_schema(tool),
-        declared=tool.args_schema,
+        declared=declared,
+        names=named(tool) if is_model(declared) else None,
         hidden=hidden_names(tool),
         episodic=opened,
         direct=_direct(tool),

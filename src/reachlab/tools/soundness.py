@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from statistics import median
 from typing import Any
@@ -20,7 +20,7 @@ from langchain_core.tools import BaseTool
 
 from reachlab import Json, ToolCall, ToolResult
 from reachlab.errors import ToolFault
-from reachlab.findings import Finding, broken, gather, global_randomness, kept, note
+from reachlab.findings import Blocked, Finding, broken, gather, global_randomness, kept, note
 from reachlab.tools.arguments import shown_schema
 from reachlab.tools.executor import ToolExecutor
 from reachlab.tools.outside.remote import RemoteTool
@@ -30,13 +30,19 @@ Examples = Sequence[Mapping[str, Any]]
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-f]+>")
 """How Python shows an object that has no text of its own."""
+_BYTES = re.compile(r"b'.*'|b\".*\"", re.DOTALL)
+FAULT = (
+    "mend what raises this, or give arguments it answers (--call '{...}'); where the caller's arguments are at fault, "
+    "raise langchain_core.tools.ToolException: the policy reads it, while a fault ends the episode unscored"
+)
 _SAMPLES: dict[str, Any] = {
     "string": "test", "integer": 1, "number": 1.0, "boolean": True, "array": [], "object": {}, "null": None
 }  # fmt: skip
 
 
-def check_tool(tool: BaseTool, examples: Examples = (), seconds: float = 10.0) -> list[Finding]:
+def check_tool(tool: BaseTool | Callable[..., Any], examples: Examples = (), seconds: float = 10.0) -> list[Finding]:
     """Every promise of a tool. *examples*: arguments it must answer; by default one made up from its schema."""
+    tool = prepare(tool).tool
     calls = [ToolCall(tool.name, dict(arguments)) for arguments in examples or [made_up(tool)]]
     return gather(
         (promise, partial(check, tool, calls, seconds))
@@ -92,9 +98,13 @@ def _answers(tool: BaseTool, calls: Sequence[ToolCall], seconds: float) -> Itera
     usual, times = ToolExecutor([]).cap, []
     for call in calls:
         began = time.perf_counter()
-        (result,) = _episode(tool, [call], seconds)
+        asked = json.dumps(dict(call.arguments), default=str)[:60]
+        try:
+            (result,) = _episode(tool, [call], seconds)
+        except ToolFault as fault:
+            raise Blocked(broken("answers", f"{asked} -> {fault}", FAULT)) from fault
         times.append(time.perf_counter() - began)
-        shown = f"{json.dumps(dict(call.arguments), default=str)[:60]} -> {result.text[:60]!r}"
+        shown = f"{asked} -> {result.text[:60]!r}"
         if result.is_error:
             yield broken("answers", shown, "give arguments it answers (--call '{...}'), or mend the tool")
         elif not result.text:
@@ -105,7 +115,16 @@ def _answers(tool: BaseTool, calls: Sequence[ToolCall], seconds: float) -> Itera
             yield broken("fits", f"{len(result.text)} characters", "return less: what is over the cap is cut")
         else:
             yield kept("answers", shown)
+            yield from _no_text(result.text)
     yield note("time", f"{1000 * median(times):.2f} ms a call")
+
+
+def _no_text(text: str) -> Iterator[Finding]:
+    """Results that stand for something else than what was meant; LangChain keeps nothing but the text of them."""
+    if text == "null":
+        yield note("is text", "it returned nothing (None): the policy reads null; return a text that says so")
+    elif _BYTES.fullmatch(text):
+        yield note("is text", f"it returned bytes: the policy reads {text[:40]}; decode them, or return base64")
 
 
 def _repeats(tool: BaseTool, calls: Sequence[ToolCall], seconds: float) -> Iterator[Finding]:
@@ -127,13 +146,15 @@ def _repeats(tool: BaseTool, calls: Sequence[ToolCall], seconds: float) -> Itera
 def _malformed(tool: BaseTool, calls: Sequence[ToolCall], seconds: float) -> Iterator[Finding]:
     promise = "malformed calls"
     wrong: list[Json] = [{}, {"no_such_argument": 1}, *({name: object.__name__} for name in calls[0].arguments)]
-    odd: tuple[Any, ...] = (None, [[]], {"a": {"b": 1}}, "\ud800", "x" * 10**5)
+    odd: tuple[Any, ...] = (None, [[]], {"a": {"b": 1}}, "\ud800", "é\0", "x" * 10**5)
     wrong += [dict.fromkeys(calls[0].arguments, value) for value in odd]
     for arguments in wrong:
         try:
             _episode(tool, [ToolCall(tool.name, arguments)], seconds)
         except ToolFault as fault:
             fix = "raise ToolException for what the caller did wrong: a fault ends the episode unscored"
+            if "TypeError" in str(fault) and "unexpected keyword argument" in str(fault):
+                fix = "give it an args_schema: what that does not list never reaches the tool"
             yield broken(promise, f"{json.dumps(arguments)[:60]} -> {fault}", fix)
             return
     yield kept(promise, f"{len(wrong)} were answered, none was a fault")
@@ -158,4 +179,4 @@ def _stopping(tool: BaseTool, calls: Sequence[ToolCall], seconds: float) -> Iter
         yield note("stopping", "runs in this process: a call past its time is abandoned, counted, and a fault")
     kind = "computes from its arguments" if prepared.computes else "answers about the task (the donor's in shuffled)"
     yield note("in the shuffled world", kind)
-    yield note("snapshots", "not of episodes that used it" if prepared.stateful else "yes: it keeps no state")
+    yield note("snapshots", "not of episodes that used it" if prepared.stateful else "yes: it declares none")

@@ -7,9 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from reachlab import ToolCall
 from reachlab.errors import BadValue
-from reachlab.tools import ToolExecutor
 from reachlab.tools.retrieval import Dense, Ranked, hits_of, search_tool
 
 from .conftest import DOCUMENTS, TEXTS
@@ -58,7 +56,7 @@ def test_texts_are_those_of_the_hits(retriever: Ranked) -> None:
 @pytest.mark.parametrize("query", ["zebra", "", "!?", "\ud800"])
 def test_what_nothing_fits_has_no_result(retriever: Ranked, query: str) -> None:
     tool = search_tool(retriever, k=3, description="Search.")
-    assert ToolExecutor([tool]).execute([ToolCall("search", {"query": query})])[0].text == "No results."
+    assert tool.invoke({"query": query}) == "No results."
 
 
 def test_any_text_is_a_query(retriever: Ranked) -> None:

@@ -107,6 +107,18 @@ def test_any_retriever_by_its_path_ours_or_langchains(corpus: Path) -> None:
         build(corpus, retriever="builtins:list")
 
 
+def test_the_server_of_the_retriever_http_is_a_url(corpus: Path) -> None:
+    with RetrievalServer(Bm25(ROWS)) as server:
+        built = Spec(FACTORY, {"url": server.url, "retriever": "http", "k": 1}).build("tools")
+        assert ask(built, "fox") == "the red fox"
+    with pytest.raises(BadValue, match=r"path of retriever 'http'.*the server's URL, e\.g\. http://127\.0\.0\.1:8000"):
+        corpus_search(str(corpus), "http")
+    wrong: list[dict[str, Any]] = [{}, {"url": "http://x"}, {"path": "p", "url": "http://x", "retriever": "http"}]
+    for options in wrong:
+        with pytest.raises(BadValue, match="a path; or for the retriever http a url"):
+            corpus_search(**options)
+
+
 def test_the_retriever_http_takes_an_address(corpus: Path) -> None:
     with RetrievalServer(Bm25(ROWS)) as server:
         tool = corpus_search(server.url, "http", k=1, options={"seconds": 5})

@@ -12,8 +12,9 @@ Python takes most of a second to start. Tools are listed once per server and pro
 
 What the server says about a call (``isError``, arguments it refuses) is the policy's error; a server that cannot be
 started, dies, breaks the protocol, takes too long or has changed its tools is a fault. With ``timeouts="observation"``
-a call that takes too long is the policy's error: say so where only its arguments can make a call long. Either way the
-session ends; over stdio the process and all it started are killed, and the next call has a fresh one.
+a call that takes too long is the policy's error: say so where only its arguments can make a call long. After
+a fault and after a late call the session ends; over stdio the process and all it started are killed, and the next call
+has a fresh one.
 
 Over HTTP the server is not ours: what it keeps outlives every session and episode (shuffled and live episodes meet in
 it), and what it does with a call that took too long is its own business. Such a server should keep nothing.

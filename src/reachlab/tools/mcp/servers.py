@@ -67,7 +67,7 @@ class StdioServer:
         path = environment.get("PATH", os.environ.get("PATH"))
         if shutil.which(self.command[0], path=path) is None:
             raise ToolFault(f"MCP server {self}: there is no command {self.command[0]!r}")
-        program, *arguments = supervised(list(self.command), GRACE_SECONDS)
+        program, *arguments = supervised(list(self.command), GRACE_SECONDS, tell=True)
         parameters = sdk().StdioServerParameters(command=program, args=arguments, env=environment, cwd=self.cwd)
         return sdk().stdio_client(parameters, errlog)
 

@@ -47,7 +47,7 @@ class Opener:
     schemas: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Tool names with their schemas as JSON, as they were when listed."""
     reopening: bool = False
-    """A call that took too long ends the session, and the next call opens another."""
+    """A call that was a fault or took too long ends the session, and the next call opens another."""
 
     def __call__(self) -> Remote:
         if self.reopening:
@@ -56,7 +56,7 @@ class Opener:
 
 
 class Reopening:
-    """A ``Remote`` for one caller: a session, and after a call that took too long another one."""
+    """A ``Remote`` for one caller: a session, and after a call that was a fault or took too long another one."""
 
     def __init__(self, opener: Opener) -> None:
         self._opener = opener
@@ -67,7 +67,7 @@ class Reopening:
             self._session = self._opener()
         try:
             return self._session.call(name, arguments)
-        except Late:
+        except ToolFault:  # Late among them
             self.close()  # over stdio this ends the process, and what it was busy with
             raise
 

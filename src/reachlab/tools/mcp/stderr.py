@@ -28,8 +28,8 @@ class Tail:
     def text(self) -> str:
         """The last lines, in one, or the empty string."""
         self._drain()
-        lines = self._kept.decode("utf-8", "replace").strip().splitlines()[-SHOWN_LINES:]
-        return " | ".join(line.strip() for line in lines)
+        lines = [line.strip() for line in self._kept.decode("utf-8", "replace").splitlines()]
+        return " | ".join([line for line in lines if line][-SHOWN_LINES:])
 
     def close(self) -> None:
         self._drain()

@@ -21,7 +21,6 @@ text, memory limits, factories of several tools.
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -35,7 +34,7 @@ from reachlab.registry import Spec, resolve
 from reachlab.tools.arguments import Misfit
 from reachlab.tools.outside.remote import RemoteTool, Timeouts, checked_timeouts, json_arguments
 from reachlab.tools.outside.worker import Worker
-from reachlab.tools.prepared import PreparedTool, prepare
+from reachlab.tools.prepared import PreparedTool, is_typed, prepare
 
 
 def isolated(
@@ -103,9 +102,9 @@ def load(spec: Spec) -> BaseTool:
         if spec.options:
             raise BadValue(f"options of {spec.name!r}", dict(spec.options), "none: it is a tool already")
         return found
-    if spec.options or isinstance(found, type) or _makes_tools(found):
+    if spec.options or isinstance(found, type) or makes_tools(found):
         found = spec.build("tools")
-    elif callable(found) and _typed(found):
+    elif callable(found) and is_typed(found):
         found = StructuredTool.from_function(found)
     if not isinstance(found, BaseTool):
         allowed = "a tool, a factory of one, or a function with a type for each parameter"
@@ -113,16 +112,7 @@ def load(spec: Spec) -> BaseTool:
     return found
 
 
-def _typed(function: Any) -> bool:
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # some builtins
-        return False
-    by_name = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return all(p.annotation is not inspect.Parameter.empty and p.kind in by_name for p in parameters)
-
-
-def _makes_tools(function: Any) -> bool:
+def makes_tools(function: Any) -> bool:
     """Whether *function* says that it returns a tool rather than a tool's result."""
     try:
         returned = get_type_hints(function).get("return")

@@ -1,15 +1,17 @@
 """Runs one command and ends everything that the command started, whichever way it or its owner ends.
 
-Command: ``python -I -S supervise.py OWNER GRACE COMMAND...`` (standard library only, 13 ms). *OWNER* is the process
-that started it; when that is gone, or on SIGTERM, the command gets SIGTERM, *GRACE* seconds, then SIGKILL. Processes
+Command: ``python -I -S supervise.py OWNER GRACE TELL COMMAND...`` (standard library only, 13 ms). *OWNER* is what
+started it; when that is gone, or on SIGTERM, the command gets SIGTERM, *GRACE* seconds, then SIGKILL. Processes
 that the command left behind come to this one (it is a subreaper), daemons in sessions of their own too, and are
-killed. It exits as the command did: its exit code, or 128 + the signal that killed it.
+killed. It exits as the command did: its exit code, or 128 + the signal that killed it; with *TELL*
+1, a command that ended by itself has this as its last line on standard error, before its standard output closes.
 
 SIGKILL of this process itself leaves daemons of other process groups alive: end it with SIGTERM. Linux only.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -24,15 +26,15 @@ _TAKEN_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 """Python ignores them, and what is ignored stays ignored across exec."""
 
 
-def supervised(command: list[str], grace: float) -> list[str]:
+def supervised(command: list[str], grace: float, *, tell: bool = False) -> list[str]:
     """The command line that runs *command* under supervision, owned by this process.
 
     Start it from a thread that lives as long as the process: the kernel counts the thread as the parent.
     """
-    return [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(grace), *command]
+    return [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(grace), str(int(tell)), *command]
 
 
-def main(owner: int, grace: float, command: list[str]) -> int:
+def main(owner: int, grace: float, tell: bool, command: list[str]) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -40,8 +42,12 @@ def main(owner: int, grace: float, command: list[str]) -> int:
     if os.getppid() != owner:  # gone before it could be noticed
         return 128 + signal.SIGTERM
     child = _start(command)
-    os.closerange(0, 1024)  # the other ends of the command's pipes must see them close when the command ends
+    # The other ends of the command's pipes must see them close when the command ends; with the exit code, after it.
+    os.closerange(0, 1)
+    os.closerange(3 if tell else 1, 1024)
     status = _watch(child)
+    if tell and status is not None:
+        _tell(status)
     if status is None:
         status = _ask(child, grace)
     _kill_children()
@@ -86,6 +92,13 @@ def _reap(child: int) -> int | None:
             found = status
 
 
+def _tell(status: int) -> None:
+    code = os.waitstatus_to_exitcode(status)
+    how = f"exited with code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+    with contextlib.suppress(OSError):  # nobody listens
+        os.write(2, f"\n{how}\n".encode())
+
+
 def _ask(child: int, grace: float) -> int:
     deadline = time.monotonic() + grace
     if grace > 0:
@@ -128,4 +141,4 @@ def _exit_code(status: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]))
+    sys.exit(main(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3] == "1", sys.argv[4:]))

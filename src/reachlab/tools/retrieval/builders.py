@@ -130,6 +130,8 @@ def _hybrid(
 
 
 def _http(source: Source, *, seconds: float = 10.0, attempts: int = 3, pause: float = 0.1) -> Retriever:
+    if not source.path.startswith(("http://", "https://")):
+        raise BadValue("path of retriever 'http'", source.path, "the server's URL, e.g. http://127.0.0.1:8000")
     return HttpRetriever(source.path, seconds, attempts, pause)
 
 

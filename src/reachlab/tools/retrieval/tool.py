@@ -64,10 +64,11 @@ def search_documents(
 
 
 def corpus_search(
-    path: str,
+    path: str | None = None,
     retriever: str = "bm25",
     k: int = 3,
     *,
+    url: str | None = None,
     description: str = DESCRIPTION,
     text: str | None = None,
     id: str = "id",
@@ -76,11 +77,15 @@ def corpus_search(
     cache: str | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> BaseTool:
-    """The tool over the corpus at *path* (``read_corpus``), or over the server there for the retriever ``http``.
+    """The tool over the corpus at *path* (``read_corpus``), or over the server at *url* for the retriever ``http``.
 
     *retriever*: a name of ``builders.RETRIEVERS`` or ``module:attribute``, built with *options*. *cache*: where indices
     are kept. Made once a process for the same arguments and the same files, so that an episode pays nothing.
     """
+    if (url is not None and retriever != "http") or (path is None) == (url is None):
+        given = {"path": path, "url": url, "retriever": retriever}
+        raise BadValue("corpus-search", given, "a path; or for the retriever http a url, e.g. http://127.0.0.1:8000")
+    path = str(url or path)
     source = Source(path, text, id, title, longest, cache)
     said = json.dumps(dict(options or {}), sort_keys=True)
     place = path if retriever == "http" else state(Path(path))
