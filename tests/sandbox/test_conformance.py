@@ -279,7 +279,7 @@ def call(*arguments: str) -> tuple[int, str]:
         (("run", "--code", "1", "--wall", "nan"), "positive number of seconds"),
         (("run", "--code", "1", "--language", "shel"), "Did you mean 'shell'?"),
         (("run", "--code", "1", "--backend", "jial"), "jial"),
-        (("run", "--code", "1", "--backend", "json:dumps"), "argument: 'obj'"),
+        (("run", "--code", "1", "--backend", "json:dumps"), "with obj, for which there is no default"),
         (("run", "--code", "1", "--backend", "argparse:Namespace"), "this Namespace is none"),
         (("run", "--code", "1", "--backend", "reachlab.sandbox.unconfined:Unconfined"), "isolates nothing"),
         (("check", "--category", "memry"), "Did you mean 'memory'?"),
