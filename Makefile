@@ -37,8 +37,10 @@ unit: .venv/.development
 	$(PY) -m pytest -m "not services" tests/sandbox
 	$(PY) -m pytest -m "not services" --ignore tests/sandbox --numprocesses 2 --dist loadfile
 
+# Training the tiny base anew takes every core: it comes alone.
 services: .venv/.development .venv/.extras
-	$(PY) -m pytest -m "services and not attacks"
+	$(PY) -m pytest -m "services and not attacks" --ignore tests/studies/test_tiny.py --numprocesses 2 --dist loadfile
+	$(PY) -m pytest -m services tests/studies/test_tiny.py
 
 attacks: .venv/.development
 	$(PY) -m pytest -m attacks

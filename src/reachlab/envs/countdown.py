@@ -132,7 +132,6 @@ class Countdown:
     numbers: tuple[int, ...] = (2, 3, 4)
     largest: int = 9
     calls: int = 4
-    verifier: str = "exact"
     salt: int = 0
     name: str = "countdown"
     version: str = "0"

@@ -17,15 +17,17 @@ _DONOR = "~donor"
 
 
 def check_common(family: Any) -> None:
-    """``salt``, ``verifier`` (a name of ``VERIFIERS``) and the texts that every synthetic family carries."""
+    """``salt``, the texts that every synthetic family carries, and where it has one its ``verifier``'s name."""
     if not whole(family.salt):
         raise BadValue("salt", family.salt, "a whole number")
     object.__setattr__(family, "salt", int(family.salt))
-    for name in ("verifier", "name", "version", "mechanism"):
-        if not isinstance(getattr(family, name), str):
-            raise BadValue(name, getattr(family, name), "text")
-    if family.verifier not in VERIFIERS:
-        raise UnknownName("verifier", family.verifier, VERIFIERS)
+    texts = {name: getattr(family, name) for name in ("name", "version", "mechanism")}
+    verifier = getattr(family, "verifier", "exact")
+    for name, text in {**texts, "verifier": verifier}.items():
+        if not isinstance(text, str):
+            raise BadValue(name, text, "text")
+    if verifier not in VERIFIERS:
+        raise UnknownName("verifier", verifier, VERIFIERS)
 
 
 def pose(
