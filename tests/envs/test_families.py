@@ -92,11 +92,13 @@ def test_the_guesser_reaches_the_bound_and_no_more(family: Family) -> None:
         assert bound is None or low <= bound <= high
 
 
-@every_family
-def test_the_shuffled_world_tells_nothing_of_the_task(family: Family) -> None:
-    """The script's episode there succeeds as often as it does by luck: no more than the guesser or a donor's answer."""
-    if isinstance(family, Countdown):
-        pytest.skip("its script knows a solution without looking; see the test of its shuffled world below")
+@pytest.mark.parametrize("name", sorted(SMALL.keys() - {"countdown"}))
+def test_the_shuffled_world_tells_nothing_of_the_task(name: str) -> None:
+    """The script's episode there succeeds as often as it does by luck: no more than the guesser or a donor's answer.
+
+    Countdown's script knows a solution without looking: its shuffled world has a test of its own below.
+    """
+    family = SMALL[name]
     tasks = [family.task("test", seed) for seed in range(600)]
     lucky = np.mean([max(family.p0_bound(t) or 0.0, family.donor(t).answers == t.answers) for t in tasks])
     low, _ = share([played(family, task, World.SHUFFLED).reward for task in tasks])
