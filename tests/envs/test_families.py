@@ -15,12 +15,13 @@ import pytest
 from langchain_core.tools import ToolException
 from scipy.stats import binomtest, chisquare
 
-from reachlab import Family, Split, StopReason, Task, World
+from reachlab import Family, Split, StopReason, World
 from reachlab.envs.arithmetic import Arithmetic, guess_success, result
 from reachlab.envs.composition import Composition
 from reachlab.envs.core import Interaction
 from reachlab.envs.countdown import Countdown, flat_success, flat_values, value_of
 from reachlab.envs.hash import Hash
+from reachlab.envs.information import play
 from reachlab.envs.lexicon import Lexicon
 from reachlab.envs.lock import Lock
 from reachlab.envs.maze import EXIT, WAYS, Maze, Walk, explored
@@ -45,16 +46,6 @@ SPLITS: tuple[Split, ...] = ("train", "test")
 every_family = pytest.mark.parametrize("family", SMALL.values(), ids=SMALL)
 
 
-def played(family: Family, task: Task, world: World) -> Interaction:
-    """The scripted solution's episode, through the real interaction and its tools."""
-    episode = Interaction(family, task, world)
-    observations: list[str] = []
-    while episode.stop is None:
-        step = episode.step(family.solution(task, observations))
-        observations += [r.text for r in step.results]
-    return episode
-
-
 def share(successes: Sequence[float]) -> tuple[float, float]:
     """Clopper-Pearson's limits at 1e-6, so that a true statement fails once in a million."""
     found = binomtest(round(sum(successes)), len(successes)).proportion_ci(1 - 1e-6, "exact")
@@ -68,7 +59,7 @@ def test_the_script_reaches_the_optimum(family: Family) -> None:
     optimum = {}
     for seed in range(400):
         task = family.task("test", seed)
-        episode = played(family, task, World.LIVE)
+        episode = play(family, task, World.LIVE)
         assert episode.stop is StopReason.ANSWERED and episode.cost.calls <= family.budget.calls
         found[task.stratum].append(episode.reward)
         optimum[task.stratum] = family.optimum(task)
@@ -101,7 +92,7 @@ def test_the_shuffled_world_tells_nothing_of_the_task(name: str) -> None:
     family = SMALL[name]
     tasks = [family.task("test", seed) for seed in range(600)]
     lucky = np.mean([max(family.p0_bound(t) or 0.0, family.donor(t).answers == t.answers) for t in tasks])
-    low, _ = share([played(family, task, World.SHUFFLED).reward for task in tasks])
+    low, _ = share([play(family, task, World.SHUFFLED).reward for task in tasks])
     assert low <= lucky + 0.01
 
 

@@ -6,19 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from reachlab import Family, StopReason, Task, World
+from reachlab import Family, StopReason, World
 from reachlab.envs import Interaction
+from reachlab.envs.information import play
 from reachlab.envs.lexicon import Lexicon
 from reachlab.errors import BadValue, UnknownName
-
-
-def play(family: Lexicon, task: Task, world: World) -> Interaction:
-    episode = Interaction(family, task, world)
-    observations: list[str] = []
-    while episode.stop is None:
-        step = episode.step(family.solution(task, observations), tokens=1)
-        observations += [result.text for result in step.results]
-    return episode
 
 
 def test_it_is_a_family() -> None:

@@ -15,6 +15,7 @@ from scipy.stats import binomtest
 
 from reachlab import Family, Message, SandboxLimits, StopReason, Task, World
 from reachlab.envs import Interaction, ReachEnv
+from reachlab.envs.information import play
 from reachlab.envs.program import KINDS, LENGTHS, Program, problem
 from reachlab.errors import BadValue, UnknownName
 from reachlab.policies.scripted import ScriptedPolicy
@@ -30,15 +31,6 @@ SMALLEST = Program(lengths=(2,))
 def jail() -> Iterator[Jail]:
     with closing(Jail()) as started:
         yield started
-
-
-def play(family: Program, task: Task, world: World) -> Interaction:
-    episode = Interaction(family, task, world)
-    observations: list[str] = []
-    while episode.stop is None:
-        step = episode.step(family.solution(task, observations), tokens=1)
-        observations += [result.text for result in step.results]
-    return episode
 
 
 def tasks(family: Program, count: int) -> list[Task]:

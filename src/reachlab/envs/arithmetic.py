@@ -41,6 +41,7 @@ from reachlab.tools.hermes import Hermes
 
 OPERATORS = {"+": "sum", "-": "difference", "*": "product"}
 """With the name of each as a dial."""
+_SIGNS = {name: sign for sign, name in OPERATORS.items()}
 _ENUMERABLE_DIGITS = 3
 
 
@@ -111,9 +112,8 @@ class Arithmetic:
 
     def guess(self, task: Task, rng: np.random.Generator) -> str:
         ((name, digits),) = task.difficulty
-        operator = next(sign for sign, called in OPERATORS.items() if called == name)
         a, b = rng.integers(_least(digits), 10**digits, size=2).tolist()
-        return str(result(a, operator, b))
+        return str(result(a, _SIGNS[name], b))
 
     def p0_bound(self, task: Task) -> float | None:
         return None
@@ -141,8 +141,7 @@ class Arithmetic:
 def drawn(salt: int, split: Split, seed: int, donor: int, name: str, digits: int) -> tuple[int, str, int]:
     """The two numbers of a question and the operator of that name."""
     rng = generator(salt, "arithmetic", split, seed, donor, name, digits)
-    operator = next(sign for sign, called in OPERATORS.items() if called == name)
-    return number(rng, parity(split), digits), operator, int(rng.integers(_least(digits), 10**digits))
+    return number(rng, parity(split), digits), _SIGNS[name], int(rng.integers(_least(digits), 10**digits))
 
 
 @lru_cache(maxsize=1)
