@@ -29,6 +29,8 @@ from .syscalls import (
 )
 
 OPEN_FILES = 64
+_STRANGERS = 16
+"""Room for what the same user starts elsewhere after the count: the cap may not refuse a run its own processes."""
 _DEVICES = ["/dev/null", "/dev/random", "/dev/urandom"]
 
 
@@ -195,7 +197,7 @@ class Open:
         self._data_bytes = usage.data_bytes()
 
     def confine(self, job: Job) -> None:
-        most = self._others + job.limits.processes + 1
+        most = self._others + job.limits.processes + 1 + _STRANGERS
         _set_limits(job, self._data_bytes, processes=most, file_bytes=job.limits.written_bytes + 1)
 
 
