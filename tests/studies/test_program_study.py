@@ -10,7 +10,7 @@ import pytest
 from reachlab import NO_INFORMATION_WORLDS, Json
 from reachlab.studies import StudySpec, run
 from reachlab.studies.context import open_run
-from reachlab.studies.spec import default_arms
+from reachlab.studies.designs import DEFAULT
 
 from .conftest import MICRO, micro_spec, without_costs
 
@@ -45,7 +45,7 @@ def test_where_no_bound_is_known_the_base_is_sampled_more(finished: tuple[Path, 
         assert episodes[f"base·{world}"] == 3 * once
     for name in ("base·live", "base·oracle", "rl·live→shuffled"):
         assert episodes[name] == once
-    arm = next(a for a in default_arms() if a.name == "base·silent")
+    arm = next(a for a in DEFAULT.arms if a.name == "base·silent")
     folder = tmp_path / "bounded"
     folder.mkdir()
     (folder / "spec.json").write_text((out / "spec.json").read_text().replace('"program"', '"lexicon"').replace(

@@ -22,10 +22,10 @@ from reachlab.policies.huggingface import HuggingFacePolicy
 from reachlab.policies.scripted import ScriptedPolicy
 from reachlab.studies import run
 from reachlab.studies.context import open_run
+from reachlab.studies.designs import PRIMARY
 from reachlab.studies.provenance import provenance
 from reachlab.studies.replay import again, difference, replay_run, with_donors_evidence
 from reachlab.studies.rollout import rollout
-from reachlab.studies.spec import PRIMARY
 from reachlab.studies.store import read_episodes, write_episodes
 from reachlab.tools import Hermes
 

@@ -22,8 +22,8 @@ from reachlab.registry import Spec
 from reachlab.studies import StudySpec, run
 from reachlab.studies.conclude import conclude_again
 from reachlab.studies.context import Context, open_run
+from reachlab.studies.designs import DEFAULT
 from reachlab.studies.sources import closed_transcript, demonstration, sample
-from reachlab.studies.spec import default_arms
 from reachlab.studies.store import RunStore, read_episodes
 from reachlab.studies.study import prepare, train_one
 
@@ -55,7 +55,7 @@ def test_the_result_has_the_promised_shape(finished: Path) -> None:
     result = json.loads((finished / "result.json").read_text())
     top = "schema version command spec seeds family base decoder verifier budget thresholds hard p0 frontier arms"
     assert set(f"{top} verdicts checks leak interaction faults cost".split()) <= set(result)
-    assert [a["name"] for a in result["arms"]] == [a.name for a in default_arms()]
+    assert [a["name"] for a in result["arms"]] == [a.name for a in DEFAULT.arms]
     for arm in result["arms"]:
         assert set(arm) >= ESTIMATES
         for name in ESTIMATES:

@@ -38,6 +38,7 @@ ResumeOption = Annotated[bool, typer.Option(help="Go on with the study that --ou
 OutOption = Annotated[Path | None, typer.Option(help="Run directory; default: one in runs/ named after the arguments.")]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="Processes; never changes a number.")]
 ProfileOption = Annotated[str, typer.Option(help="Sizes of the study: smoke, default or full.")]
+DesignOption = Annotated[str, typer.Option(help="Arms of the study: default, or a set with more rivals (see `list`).")]
 SeedsOption = Annotated[int, typer.Option(min=1, help="Training runs; with one the verdict is conditional on it.")]
 
 
@@ -48,6 +49,7 @@ def run(
     policy: PolicyOption = "tiny",
     seed: SeedOption = 0,
     seeds: SeedsOption = 1,
+    design: DesignOption = "default",
     dial: DialOption = None,
     out: OutOption = None,
     workers: WorkersOption = None,
@@ -56,7 +58,7 @@ def run(
 ) -> None:
     """Run a whole study: every arm, the frontier, the theorem checks, a verdict with error bars.
 
-    Without --out it goes to runs/FAMILY-PROFILE-SEED, plus a tag for a policy, dials or seeds of your own.
+    Without --out it goes to runs/FAMILY-PROFILE-SEED, plus a tag for a policy, design, dials or seeds of your own.
 
     Example: reachlab run lexicon --profile smoke --out runs/first
     """
@@ -65,7 +67,7 @@ def run(
 
     hint = f"Nothing is lost; go on with: reachlab {command_line(resume=True)}"
     with console.explained(hint):
-        spec = _spec(family, profile, policy, seed, seeds, dial)
+        spec = _spec(family, profile, policy, seed, seeds, dial, design)
         folder = out or _folder(spec, profile)
         with console.Bar("analysing and drawing") as bar:
             command = f"reachlab {command_line()}"
@@ -151,12 +153,14 @@ def episode(
 
 @app.command("list")
 def list_names(as_json: JsonOption = False) -> None:
-    """List what can be named: families, policies, tools, sandboxes, profiles, worlds, treatments."""
+    """List what can be named: families, policies, tools, sandboxes, profiles, designs, worlds, treatments."""
+    from reachlab.studies.designs import DESIGNS
     from reachlab.studies.spec import PROFILES
 
     with console.explained():
         content = _listing()
         content["profiles"] = {name: asdict(p) for name, p in PROFILES.items()} if as_json else list(PROFILES)
+        content["designs"] = list(DESIGNS)
         if as_json:
             console.print_json(content)
             return
@@ -198,12 +202,14 @@ def compare(
             console.out.print(comparison(result))
 
 
-def _spec(family: str, profile: str, policy: str, seed: int, seeds: int, dials: list[str] | None) -> StudySpec:
+def _spec(
+    family: str, profile: str, policy: str, seed: int, seeds: int, dials: list[str] | None, design: str = "default"
+) -> StudySpec:
     from reachlab.registry import Spec
     from reachlab.studies.spec import StudySpec
     from reachlab.studies.spec import profile as find_profile
 
-    spec = StudySpec(Spec(family, options_of(dials)), policy, find_profile(profile), seed, seeds)
+    spec = StudySpec(Spec(family, options_of(dials)), policy, find_profile(profile), seed, seeds, design=design)
     _family(family, dials)  # a bad name or dial is said before anything is made
     return spec
 
@@ -222,8 +228,9 @@ def _folder(spec: StudySpec, profile: str, *training: str) -> Path:
 
     What the name leaves out and is not the default makes a tag, so that two studies do not meet in one folder.
     """
-    left_out: Json = {"policy": spec.policy, "dials": dict(spec.family.options), "seeds": spec.seeds}
-    usual: Json = {"policy": "tiny", "dials": {}, "seeds": 1}
+    left_out: Json = {"dials": dict(spec.family.options)}
+    left_out |= {name: getattr(spec, name) for name in ("policy", "seeds", "design")}
+    usual: Json = {"policy": "tiny", "dials": {}, "seeds": 1, "design": "default"}
     if training:
         left_out["profile"], usual["profile"] = profile, "default"
     module, _, short = spec.family.name.rpartition(":")

@@ -23,9 +23,10 @@ from typing import NamedTuple
 from reachlab import Json, Treatment, World
 from reachlab.errors import BadValue
 from reachlab.registry import Spec
+from reachlab.studies.designs import PRIMARY
 from reachlab.studies.jobs import Report
 from reachlab.studies.reading import arms, estimate
-from reachlab.studies.spec import PRIMARY, Profile, StudySpec
+from reachlab.studies.spec import Profile, StudySpec
 from reachlab.studies.store import claim, published
 from reachlab.studies.study import run
 

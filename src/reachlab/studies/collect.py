@@ -18,7 +18,7 @@ from reachlab import SUCCESS, Arm, Json, Scores, Split, StopReason, Treatment, W
 from reachlab.errors import CorruptRun
 from reachlab.measure import Analysis, ArmCounts, StudyCounts, TaskSet
 from reachlab.studies.context import Context
-from reachlab.studies.spec import PRIMARY
+from reachlab.studies.designs import PRIMARY
 from reachlab.studies.store import published, read_json, read_table
 
 FAULTS = [str(reason) for reason in StopReason if reason.is_fault]
@@ -94,7 +94,7 @@ def study_counts(context: Context, data: Sequence[ArmData]) -> StudyCounts:
         primary=PRIMARY.name,
         closed_tokens=_closed_tokens(closed),
         hard_strata=_hard_strata(context),
-        matched=False,  # distil sampled more than closed training did: C3 needs a study made for it
+        matched=context.spec.designed.matched,
     )
 
 

@@ -20,7 +20,6 @@ from reachlab.studies.collect import ArmData, collect_arm, study_counts, write_t
 from reachlab.studies.context import Context, open_run
 from reachlab.studies.planning.advice import decisive, undecidable
 from reachlab.studies.report import write_report
-from reachlab.studies.spec import default_arms
 from reachlab.studies.store import published, read_json, read_lines, write_json
 
 SCHEMA = "reachlab.result/1"
@@ -32,7 +31,7 @@ def conclude(out: Path, command: str = "") -> Json:
     missing = [str(p) for p in _expected(context) if not p.exists()]
     if missing:
         raise CorruptRun(f"{out} is not finished: {len(missing)} files are missing, first {missing[0]}; use --resume")
-    data = [collect_arm(context, arm) for arm in default_arms()]
+    data = [collect_arm(context, arm) for arm in context.spec.designed.arms]
     analysis = analyse(study_counts(context, data), context.spec.thresholds)
     result = _result(context, data, analysis, command)
     result["plan"] = _plan(result)
@@ -57,7 +56,7 @@ def conclude_again(out: Path) -> Json:
 
 def _expected(context: Context) -> list[Path]:
     paths = [context.store.base, context.store.p0("test"), context.store.p0("train")]
-    for arm in default_arms():
+    for arm in context.spec.designed.arms:
         chunks = context.spec.chunks(arm.split)
         paths += [context.store.episodes(arm, run, c) for run in context.runs(arm) for c in range(chunks)]
     return paths
@@ -116,7 +115,7 @@ def _test(data: ArmData) -> bool:
 def _write_metrics(context: Context, path: Path) -> None:
     """One file of all trainings' metrics, each line with its training."""
     lines = []
-    for treatment, world in dict.fromkeys(a.training for a in default_arms() if a.training is not None):
+    for treatment, world in context.spec.designed.trainings:
         for index in range(context.spec.seeds):
             name = {"treatment": str(treatment), "trained": str(world), "seed": index}
             source = context.store.policy(treatment, world, index) / "metrics.jsonl"

@@ -20,10 +20,10 @@ from reachlab.envs.effects import results_by_turn
 from reachlab.errors import BadValue, UnknownName
 from reachlab.measure.intervals import bounded_mean
 from reachlab.studies.context import Context, open_run
+from reachlab.studies.designs import PRIMARY
 from reachlab.studies.jobs import Report, one_thread
 from reachlab.studies.replay import task_of, with_donors_evidence
 from reachlab.studies.sources import ROWS
-from reachlab.studies.spec import PRIMARY, default_arms
 from reachlab.studies.store import read_episodes
 
 
@@ -53,7 +53,8 @@ def provenance(root: Path, arm: str = "", report: Report = lambda done, total, r
 
     Raises UnknownName and BadValue for an arm that is not live.
     """
-    context, chosen = open_run(Path(root)), _arm(arm or PRIMARY.name)
+    context = open_run(Path(root))
+    chosen = _arm(context.spec.designed.arms, arm or PRIMARY.name)
     chunks = [(index, chunk) for index in context.runs(chosen) for chunk in range(context.spec.chunks(chosen.split))]
     found: list[Exchanged] = []
     live = 0
@@ -82,9 +83,9 @@ def exchanged(context: Context, arm: Arm, index: int, episodes: Sequence[Episode
     return out
 
 
-def _arm(name: str) -> Arm:
-    live = {a.name: a for a in default_arms() if a.evaluated is World.LIVE}
-    if name in {a.name for a in default_arms()} - set(live):
+def _arm(arms: Sequence[Arm], name: str) -> Arm:
+    live = {a.name: a for a in arms if a.evaluated is World.LIVE}
+    if name in {a.name for a in arms} - set(live):
         raise BadValue("arm", name, f"one that is evaluated live: {', '.join(live)}")
     if name not in live:
         raise UnknownName("arm", name, live)

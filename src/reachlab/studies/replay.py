@@ -25,7 +25,6 @@ from reachlab.studies.context import Context, open_run
 from reachlab.studies.jobs import Report, one_thread
 from reachlab.studies.rollout import drive
 from reachlab.studies.sources import ROWS
-from reachlab.studies.spec import default_arms
 from reachlab.studies.store import read_episodes
 
 
@@ -78,7 +77,7 @@ def task_of(family: Family, episode: Episode) -> Task:
 def replay_run(root: Path, arm: str = "", report: Report = lambda done, total, running: None) -> Repeated:
     """Every recorded episode of a run, or of one arm (a name as in the report), again."""
     context = open_run(Path(root))
-    arms = {a.name: a for a in default_arms()}
+    arms = {a.name: a for a in context.spec.designed.arms}
     if arm and arm not in arms:
         raise UnknownName("arm", arm, arms)
     chosen = [arms[arm]] if arm else list(arms.values())

@@ -5,13 +5,14 @@ Not covered: how it runs (workers, output folder): that never changes a number.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from reachlab import NO_INFORMATION_WORLDS, Arm, Family, Json, Split, Task, Thresholds, Treatment, World
+from reachlab import NO_INFORMATION_WORLDS, Arm, Family, Json, Split, Task, Thresholds, Treatment
 from reachlab.errors import BadValue, CorruptRun, UnknownName
 from reachlab.policies.config import LearnerConfig
 from reachlab.registry import Spec
+from reachlab.studies.designs import Design, find
 
 ON_POLICY = (Treatment.RL, Treatment.RL_RANDOM)
 """Treatments that sample their own episodes at each update."""
@@ -71,6 +72,8 @@ class StudySpec:
     thresholds: Thresholds = field(default_factory=Thresholds)
     rl: LearnerConfig = RL
     fit: LearnerConfig = FIT
+    design: str = "default"
+    """Which arms there are (``studies.designs``)."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 1_000_000:
@@ -79,6 +82,11 @@ class StudySpec:
             raise BadValue("seeds", self.seeds, ">= 1")
         if self.profile.episodes < self.thresholds.min_episodes:
             raise BadValue("episodes per task", self.profile.episodes, f">= {self.thresholds.min_episodes}")
+        find(self.design)
+
+    @property
+    def designed(self) -> Design:
+        return find(self.design)
 
     def tasks(self, family: Family, split: Split) -> list[Task]:
         first = self.seed * TASK_BLOCK
@@ -122,22 +130,5 @@ def profile(name: str) -> Profile:
     return PROFILES[name]
 
 
-def default_arms() -> list[Arm]:
-    """The default study (DESIGN 2): the base in all six worlds, training closed and live, tool removed, controls."""
-    base = [Arm(Treatment.BASE, None, world) for world in World]
-    closed = [Arm(t, World.CLOSED, World.CLOSED) for t in (Treatment.SFT, Treatment.RFT, Treatment.RL)]
-    live = [Arm(t, World.LIVE, World.LIVE) for t in (Treatment.RFT, Treatment.RL)]
-    removed = (World.CLOSED, World.SILENT, World.IMAGINED, World.SHUFFLED)
-    moved = [Arm(Treatment.RL, World.LIVE, world) for world in removed]
-    distil = Arm(Treatment.DISTIL, World.LIVE, World.CLOSED)
-    test = [*base, *closed, *live, *moved, distil]
-    seen = [Arm(Treatment.BASE, None, World.CLOSED), Arm(Treatment.BASE, None, World.LIVE), *closed, live[-1], distil]
-    return [*test, *(replace(arm, split="train") for arm in seen)]
-
-
 NEEDS_A_BOUND = frozenset(Arm(Treatment.BASE, None, world) for world in NO_INFORMATION_WORLDS)
 """Arms whose success is sampled to be found low: the rarer it is, the more episodes that takes."""
-
-
-PRIMARY = Arm(Treatment.RL, World.LIVE, World.LIVE)
-"""The primary arm, named before any run."""

@@ -18,7 +18,7 @@ from reachlab.errors import BadValue, CorruptRun, ReachlabError
 from reachlab.studies.conclude import conclude
 from reachlab.studies.context import open_run
 from reachlab.studies.jobs import Call, Job, Report, default_workers, execute
-from reachlab.studies.spec import ON_POLICY, StudySpec, default_arms
+from reachlab.studies.spec import ON_POLICY, StudySpec
 from reachlab.studies.store import RunStore, claim, read_json
 
 JOBS = "reachlab.studies"
@@ -72,12 +72,11 @@ def prepare(spec: StudySpec, out: Path, resume: bool) -> RunStore:
 
 def lay_out(spec: StudySpec, store: RunStore) -> list[Job]:
     """Every job of the study; those that are done already are skipped when executed."""
-    context, arms = open_run(store.root), default_arms()
-    trainings = dict.fromkeys(a.training for a in arms if a.training is not None)
+    context, design = open_run(store.root), spec.designed
     jobs = [_base(store), _p0(spec, store, "test"), _p0(spec, store, "train")]
-    for treatment, world in trainings:
+    for treatment, world in design.trainings:
         jobs += [_training(spec, store, treatment, world, index) for index in range(spec.seeds)]
-    for arm in arms:
+    for arm in design.arms:
         for index in context.runs(arm):
             jobs += _evaluation(spec, store, arm, index)
     return jobs

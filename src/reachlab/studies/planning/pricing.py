@@ -18,7 +18,8 @@ from reachlab import Episode, Family, Json, Treatment, World
 from reachlab.errors import BadValue
 from reachlab.registry import Spec
 from reachlab.studies.calibration.draw import StudySize
-from reachlab.studies.spec import NEEDS_A_BOUND, ON_POLICY, TASK_BLOCK, Profile, StudySpec, default_arms
+from reachlab.studies.designs import DEFAULT
+from reachlab.studies.spec import NEEDS_A_BOUND, ON_POLICY, TASK_BLOCK, Profile, StudySpec
 
 if TYPE_CHECKING:
     from reachlab.policies.huggingface import HuggingFacePolicy
@@ -63,18 +64,13 @@ class Survey:
     """k: live tokens over closed ones."""
 
 
-def trainings() -> list[tuple[Treatment, World]]:
-    """Every training of the default study."""
-    return list(dict.fromkeys(arm.training for arm in default_arms() if arm.training is not None))
-
-
 def evaluations(size: StudySize, profile: Profile, base_repeats: int = 1) -> dict[World, int]:
     """Episodes of evaluation by world: every arm of the default study, on *size.tasks* test tasks.
 
     *base_repeats*: of the base in the worlds without information.
     """
     total = dict.fromkeys(World, 0)
-    for arm in default_arms():
+    for arm in DEFAULT.arms:
         tasks = size.tasks if arm.split == "test" else profile.train_tasks
         untrained = base_repeats if arm in NEEDS_A_BOUND else 1
         total[arm.evaluated] += tasks * size.episodes * (untrained if arm.training is None else size.seeds)
@@ -84,7 +80,7 @@ def evaluations(size: StudySize, profile: Profile, base_repeats: int = 1) -> dic
 def cost(size: StudySize, profile: Profile, prices: Prices | None, why: str = "", base_repeats: int = 1) -> Json:
     """Episodes, and tokens where there are prices, else *why* there are none. The trainings are those of *profile*."""
     episodes = evaluations(size, profile, base_repeats)
-    sampled = sum(treatment is not Treatment.SFT for treatment, _ in trainings()) * _harvest(profile)
+    sampled = sum(treatment is not Treatment.SFT for treatment, _ in DEFAULT.trainings) * _harvest(profile)
     found: Json = {"episodes": sum(episodes.values()), "training_episodes": sampled * size.seeds, "tokens": None}
     if prices is None:
         return {**found, "reason": why}
@@ -104,7 +100,7 @@ def prices_of(result: Json) -> Prices:
     """Tokens of a finished run. Its ``rollout_seconds`` add up episodes that ran side by side: no measure of time."""
     bill = result["cost"]
     each = bill["tokens"] / max(1, bill["episodes"])
-    names = {arm.training: arm.name for arm in reversed(default_arms()) if arm.training and arm.split == "test"}
+    names = {arm.training: arm.name for arm in reversed(DEFAULT.arms) if arm.training and arm.split == "test"}
     runs = [bill["training_tokens"].get(name) for name in names.values()]
     return Prices(dict.fromkeys(World, each), float(sum(sum(tokens) / len(tokens) for tokens in runs if tokens)))
 
@@ -148,7 +144,7 @@ def measure(family: Spec, policy: str, profile: Profile, t: float) -> Survey:
 def _amounts(spec: StudySpec) -> list[tuple[Amount, Amount]]:
     """What every training samples, and the transcripts that it learns from; distil learns closed ones."""
     sizes, found = spec.profile, []
-    for treatment, world in trainings():
+    for treatment, world in DEFAULT.trainings:
         batch = sizes.groups * sizes.group_size if treatment in ON_POLICY else sizes.fit_batch
         drawn = 0 if treatment is Treatment.SFT else _harvest(sizes)
         learned = World.CLOSED if treatment is Treatment.DISTIL else world
