@@ -173,6 +173,13 @@ def test_an_attack_that_works_nowhere_is_vacuous_unless_the_machine_lacks_what_i
         assert control_of(attacks[1], host).detail == "needs a moon; without a sandbox: ABSENT no moon"
 
 
+def test_a_control_that_comes_late_once_is_no_vacuous_attack(tmp_path: Path) -> None:
+    tried = tmp_path / "tried"
+    code = f"import os\nif os.path.exists({str(tried)!r}): through('in')\nopen({str(tried)!r}, 'w').close()"
+    with Host() as host:
+        assert control_of(maker("own")("late", "comes late", code), host).outcome == "through"
+
+
 def test_what_the_attacks_leave_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     make = maker("own")
     with Host() as host:

@@ -13,6 +13,8 @@ from reachlab.sandbox.conformance.judges import leaks
 from reachlab.sandbox.conformance.prelude import render
 from reachlab.sandbox.unconfined import Unconfined
 
+TRIES = 3
+"""How often a positive control is tried: that an attack works is shown once it does; a busy machine may be late."""
 _controls: dict[Attack, Control] = {}
 
 
@@ -54,9 +56,12 @@ def _finding(attack: Attack, outcome: Outcome, detail: str, control: Control) ->
 
 
 def control_of(attack: Attack, host: Host) -> Control:
-    """Whether it succeeds where nothing is isolated. Found once in the life of the process."""
+    """Whether it succeeds where nothing is isolated, within ``TRIES``. Found once in the life of the process."""
     if attack not in _controls:
-        _controls[attack] = _try_unconfined(attack, host)
+        for _ in range(TRIES):
+            _controls[attack] = _try_unconfined(attack, host)
+            if _controls[attack].outcome != "failed":
+                break
     return _controls[attack]
 
 
