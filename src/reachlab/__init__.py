@@ -75,6 +75,8 @@ class StopReason(StrEnum):
     """The policy's token budget ran out before its turn ended. Reward 0, trained on, scored."""
     FORBIDDEN = "forbidden"
     """A call in a world that offers no tools. Reward 0, trained on, scored."""
+    NODES = "nodes"
+    """A search used up its nodes before any of its paths came to an answer. Reward 0, scored."""
     SECONDS = "seconds"
     """The wall-clock safety cap. A fault (Gymnasium's ``truncated``): not trained on, counted."""
     FAULT = "fault"
@@ -208,6 +210,16 @@ class Family(Protocol):
 
     def optimum(self, task: Task) -> float:
         """Success of the best policy in the live world under the default budget."""
+        ...
+
+
+@runtime_checkable
+class Heuristic(Protocol):
+    """What a family may add: how far an episode has come, as a policy can see it. Search goes by it."""
+
+    def progress(self, task: Task, observations: Sequence[str]) -> float:
+        """In [0, 1], from the question and the tool results so far alone: nothing hidden may enter. 1: nothing is left
+        to find out."""
         ...
 
 
@@ -480,6 +492,20 @@ class Treatment(StrEnum):
     """KL-regularised policy gradient on the verified reward."""
     RL_RANDOM = "rl-random"
     """The same with a random reward: the control for what the optimiser does by itself."""
+    SEARCH = "search"
+    """Nothing was trained: a tree search over snapshots of the episode, whose turns the base samples."""
+    RFT_SEARCH = "rft-search"
+    """Rejection fine-tuning on the verified answers that the base's searches chose."""
+
+    @property
+    def trains(self) -> bool:
+        """Whether there are weights of its own."""
+        return self not in (Treatment.BASE, Treatment.SEARCH)
+
+    @property
+    def searches(self) -> bool:
+        """Whether episodes are branched, which asks for tools whose state can be restored."""
+        return self in (Treatment.SEARCH, Treatment.RFT_SEARCH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -500,7 +526,7 @@ class Arm:
 
     @property
     def training(self) -> tuple[Treatment, World] | None:
-        """Which trained policy this arm evaluates, or None for the base."""
+        """Which trained policy this arm evaluates, or None where the base acts."""
         return None if self.trained is None else (self.treatment, self.trained)
 
 

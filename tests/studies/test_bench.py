@@ -12,14 +12,17 @@ from typer.testing import CliRunner
 from reachlab.cli import app
 from reachlab.errors import BadValue, CorruptRun
 from reachlab.registry import Spec
-from reachlab.studies.bench import COLUMNS, BenchSpec, bench
+from reachlab.studies.bench import COLUMNS, BenchSpec, Entry, bench
 from reachlab.studies.bench_report import markdown
 
 from .conftest import MICRO
 
 pytestmark = pytest.mark.smoke
-FAMILIES = (Spec("lexicon", {"digits": [1, 2]}), Spec("program", {"kinds": ["sort"], "lengths": [2]}))
-SPEC = BenchSpec(FAMILIES, "tiny", MICRO)
+ENTRIES = (
+    Entry(Spec("lexicon", {"digits": [1, 2]})),
+    Entry(Spec("program", {"kinds": ["sort"], "lengths": [2]})),
+)
+SPEC = BenchSpec(ENTRIES, "tiny", MICRO, seeds=1)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +67,7 @@ def test_a_bench_goes_on_where_it_was_stopped(made: Path) -> None:
 
 def test_missing_numbers_keep_their_reason() -> None:
     missing = {"value": None, "reason": "no signal: never solved"}
-    named = {"family": "f", "mechanism": "m", "verdict": "UNDECIDED", "sentence": "s"}
+    named = {"family": "f", "mechanism": "m", "verdict": "UNDECIDED", "sentence": "s", "alpha": 0.001, "beside": []}
     row = {**named, **{c.key: missing for c in COLUMNS}}
     page = markdown({"command": "c", "rows": [row]})
     assert "a: no signal: never solved" in page and page.count("– a") == len(COLUMNS)
@@ -75,4 +78,4 @@ def test_bad_input_is_said_before_anything_is_made(tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["bench", "--families", "lexikon", "--out", str(out)])
     assert told.exit_code == 2 and "lexicon" in told.output and not out.exists()
     with pytest.raises(BadValue, match="all different"):
-        BenchSpec((Spec("lexicon"), Spec("lexicon")), "tiny", MICRO)
+        BenchSpec((Entry(Spec("lexicon")), Entry(Spec("lexicon"))), "tiny", MICRO)

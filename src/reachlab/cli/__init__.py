@@ -10,6 +10,7 @@ import os
 import sys
 
 from reachlab.cli import bench as bench
+from reachlab.cli import boundary as boundary
 from reachlab.cli import calibration as calibration
 from reachlab.cli import check as check
 from reachlab.cli import corpus as corpus
@@ -18,6 +19,7 @@ from reachlab.cli import new as new
 from reachlab.cli import plan as plan
 from reachlab.cli import records as records
 from reachlab.cli import sandbox as sandbox
+from reachlab.cli import transfer as transfer
 from reachlab.cli.commands import app
 
 __all__ = ["app", "main"]

@@ -30,7 +30,7 @@ def bench(
     profile: ProfileOption = "default",
     policy: PolicyOption = "tiny",
     seed: SeedOption = 0,
-    seeds: SeedsOption = 1,
+    seeds: SeedsOption = 3,
     out: Annotated[Path | None, typer.Option(help="Folder; default: runs/bench-PROFILE-SEED.")] = None,
     workers: WorkersOption = None,
     resume: ResumeOption = False,
@@ -46,16 +46,14 @@ def bench(
     """
     with console.explained(f"Nothing is lost; go on with: reachlab {command_line(resume=True)}"):
         with console.Bar("writing the table") as bar:
-            from reachlab.studies.bench import BenchSpec
+            from reachlab.studies.bench import BenchSpec, entries, size
             from reachlab.studies.bench import bench as run_bench
-            from reachlab.studies.bench import families as named
             from reachlab.studies.bench_report import terminal
-            from reachlab.studies.spec import profile as find_profile
 
-            chosen = named([name.strip() for name in families.split(",")])
+            chosen = entries([name.strip() for name in families.split(",")])
             for one in chosen:
-                one.build("families")  # a bad name is said before anything is made
-            spec = BenchSpec(chosen, policy, find_profile(profile), seed, seeds)
+                one.family.build("families")  # a bad name is said before anything is made
+            spec = BenchSpec(chosen, policy, size(profile), seed, seeds)
             folder = out or Path("runs") / f"bench-{profile}-{seed}"
             found = run_bench(spec, folder, workers=workers, resume=resume, report=bar,
                               command=f"reachlab {command_line()}")  # fmt: skip

@@ -46,6 +46,8 @@ from reachlab.tools.hermes import Hermes
 SIGNS = "+-*"
 MOST_CHARS = 120
 DESCRIPTION = "Say what an expression makes, and how far it is from the target."
+TOLD = re.compile(r"-?\d+, (right|(?P<away>\d+) away)")
+"""What ``check`` prints of an expression."""
 _OPERATIONS: Mapping[type[ast.AST], Callable[[int, int], int]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
 }  # fmt: skip
@@ -171,6 +173,15 @@ class Countdown:
         posed = self._posed(task)
         order = rng.permutation(posed.numbers).tolist()
         return flat(order, rng.choice(list(SIGNS), size=len(order) - 1).tolist())
+
+    def progress(self, task: Task, observations: Sequence[str]) -> float:
+        """``reachlab.Heuristic``: 1 once ``check`` said right; else 1 / (1 + the least distance that it printed), times
+        the share of calls that are left: being close is worth what can still be tried."""
+        told = [found for text in observations if (found := TOLD.fullmatch(text))]
+        if any(found["away"] is None for found in told):
+            return 1.0
+        left = max(0, self.calls - len(observations)) / self.calls
+        return max((left / (1 + int(found["away"])) for found in told), default=0.0)
 
     def p0_bound(self, task: Task) -> float | None:
         return None

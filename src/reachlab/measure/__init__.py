@@ -10,6 +10,7 @@ dual            limits of required nats, surplus and equivalent k over a populat
 estimators      unbiased pass@k and pass@(k,T), Cover@tau, with bands
 flow            support flow (SRR, NDR, SDS, NSCR) and what resampling alone does of it
 significance    McNemar, Holm, TOST
+product         success on a whole against the product of its parts
 bootstrap       paired hierarchical bootstrap over tasks and training runs
 extrapolation   zero-inflated beta-binomial: pass@k beyond the attempts there are
 richness        distinct behaviours at equal n: Good-Turing, Chao1, rarefaction
@@ -77,6 +78,7 @@ from reachlab.measure.frontier import (
 )
 from reachlab.measure.intervals import Interval, bounded_mean, clopper_pearson, pooled_upper, positive_mean
 from reachlab.measure.ledger import ArmEntry, entry
+from reachlab.measure.product import Part, ProductRule, product_rule
 from reachlab.measure.reach import Reach
 from reachlab.measure.records import ArmCounts, StudyCounts, TaskSet
 from reachlab.measure.richness import RichnessComparison, chao1, compare_richness, rarefied, unseen_mass
@@ -98,10 +100,12 @@ __all__ = [
     "Interval",
     "Judgement",
     "Leak",
+    "Part",
     "PassPoint",
     "PassTurnsPoint",
     "PlaceboCorrected",
     "Point",
+    "ProductRule",
     "Reach",
     "RichnessComparison",
     "Rung",
@@ -154,6 +158,7 @@ __all__ = [
     "pooled_upper",
     "positive_mean",
     "predicted_pass",
+    "product_rule",
     "rarefied",
     "required_nats",
     "successes_within",

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from reachlab import Estimate, Json, World
+from reachlab import Estimate, Json, Treatment, World
 from reachlab.measure import dual
 from reachlab.measure import frontier as f
 from reachlab.measure.axes import costs, newly, surplus
@@ -23,6 +23,9 @@ from reachlab.measure.setting import Setting
 
 NO_HARD = "no hard tasks"
 NO_SPENT = "not available: the policy tells no full log-probabilities"
+NO_CHOICE = "not available: a search chooses among samples, and a choice has no log-probabilities"
+OF_SAMPLES = ("spent_nats", "log_ratio_nats", "surplus_nats", "free_energy_gap", "bits_gained", "bits_imported")
+"""What is known of an arm only if its episodes are plain samples of its policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +227,10 @@ def entry(setting: Setting, counts: ArmCounts) -> ArmEntry:
     everything = np.ones(tasks.size if tasks else 0, dtype=bool)
     hard = setting.hard if arm.split == "test" else np.zeros(everything.size, dtype=bool)
     numbers = _numbers(setting, counts, everything, hard, alpha)
+    if arm.treatment == Treatment.SEARCH:
+        chosen = Estimate.missing(NO_CHOICE)
+        numbers |= dict.fromkeys(OF_SAMPLES, chosen)
+        numbers["spent_by_class"] = dict.fromkeys(numbers["spent_by_class"], chosen)
     if counts.no_signal:
         silent = Estimate.missing(f"no signal: {counts.no_signal}")
         numbers = {k: {c: silent for c in v} if isinstance(v, dict) else silent for k, v in numbers.items()}

@@ -65,8 +65,6 @@ def _creation(rung: str, ev: Evidence) -> str:
     what = MEANING[rung]
     if rung == "C2" and ev.closed_floor:
         what += " (both closed arms are at the floor: a training gain in live)"
-    if rung == "C4":
-        what += f" (trained on {ev.transfer})"
     parts = [f"{what}; surplus {spoken(ev.surplus, 'nats')}"]
     share = 100 * (ev.newly.value or 0.0)
     least = "at least " if share < 99.5 else ""
@@ -183,4 +181,5 @@ def sentence(rung: str, ev: Evidence, thresholds: Thresholds, note: str = "") ->
     else:
         body = _creation(rung, ev) if rung in MEANING else _elicited(rung, ev, thresholds)
     tail = "" if rung in ("INVALID", "UNDECIDED") else _runs(ev)
-    return f"{ev.mechanism} on {ev.family} is {rung}: {body}{tail}{'; ' + note if note else ''}"
+    trained = f" (trained on {ev.transfer})" if ev.transfer else ""
+    return f"{ev.mechanism} on {ev.family}{trained} is {rung}: {body}{tail}{'; ' + note if note else ''}"

@@ -9,6 +9,7 @@ scoring       teacher-forced log-probabilities, spent nats, imported bits
 enumeration   exact closed-book p0
 advantages    of grouped rewards
 learner       the one learner; ``config`` its settings
+search        best-of-n, beam, best-first, mcts over sampled turns (a package)
 ============  ================================================================================
 
 Policies share only the contracts with environments: learners consume transcripts, sessions take prompts.

@@ -8,9 +8,12 @@ study        the jobs of a study and their order
 jobs         executes a graph of jobs on local processes
 context      what each job rebuilds: family, base, tasks
 rollout      policy sessions against interactions: Episodes
+searching    tree search in Episodes, over snapshots of interactions and forks of sessions
 scoring      spent nats and imported bits of Episodes
 sources      what each treatment learns from
 training     the sample-learn loop
+matching     what each training spent, and whether closed training spent as much (C3)
+transfer     a run's policies on another family (C4)
 evaluation   chunks of scored episodes; exact p0
 store        the run directory
 collect      from the run directory to counts

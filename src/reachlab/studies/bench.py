@@ -8,7 +8,7 @@ Command: ``reachlab bench``. Each study has a folder of its own in the bench's, 
     BENCH/<family>/        a run directory (``studies.store``)
     BENCH/bench.json, bench.md, bench.png
 
-Verdicts hold one by one, each at its own error; nothing is claimed of the best of them.
+Each verdict has its own error, and the table says how far they add up (Bonferroni, over its families).
 Not covered: transfer between families (C4), sweeps of a dial.
 """
 
@@ -16,46 +16,77 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from reachlab import Json, Treatment, World
-from reachlab.errors import BadValue
+from reachlab import Arm, Json, Treatment, World
+from reachlab.errors import BadValue, UnknownName
 from reachlab.registry import Spec
-from reachlab.studies.designs import PRIMARY
+from reachlab.studies.designs import DEFAULT, PRIMARY, SEARCH
 from reachlab.studies.jobs import Report
 from reachlab.studies.reading import arms, estimate
-from reachlab.studies.spec import Profile, StudySpec
+from reachlab.studies.spec import PROFILES, Profile, StudySpec
 from reachlab.studies.store import claim, published
 from reachlab.studies.study import run
 
 SCHEMA = "reachlab.bench/1"
-FAMILIES = ("lexicon", "program")
-"""What ``--families all`` means: the families that the tiny base was made for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A family in the bench: with few easy tasks (where the theorem checks are testable), the rest hard."""
+
+    family: Spec
+    design: str = "default"
+
+
+ENTRIES = (
+    Entry(Spec("lexicon", {"digits": [1, 4, 5, 6]})),
+    Entry(Spec("arithmetic", {"digits": [1, 3, 3, 3]})),
+    Entry(Spec("program", {"kinds": ["iterate", "sort"], "lengths": [2, 6]})),
+    Entry(Spec("lock", {"dials": [1, 5, 6]})),
+    Entry(Spec("countdown"), "search"),
+    Entry(Spec("maze", {"junctions": [1, 7]}), "search"),
+    Entry(Spec("rule", {"digits": [2, 4, 4, 4]}), "internalise"),
+    Entry(Spec("hash", {"bits": [4, 16]})),
+    Entry(Spec("composition", {"digits": [1, 5, 5]})),
+)
+"""What ``--families all`` means, in the order of the table; a name alone takes its entry from here."""
+SIZES = {
+    "smoke": PROFILES["smoke"],
+    "default": replace(PROFILES["default"], name="bench", test_tasks=160, steps=50, sft_steps=100, fit_steps=40),
+    "full": PROFILES["default"],
+}
+"""A bench is many studies, so each is smaller than one alone."""
 REMOVED = (Treatment.RL, World.LIVE, World.CLOSED)
+SAMPLED = Arm(Treatment.BASE, None, World.LIVE)
+BESIDE = (Treatment.SEARCH, Treatment.RFT_SEARCH, Treatment.DISTIL)
+"""Treatments that a design beyond the default one is there for: shown in a table of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class BenchSpec:
     """What every study of a bench shares."""
 
-    families: tuple[Spec, ...]
+    entries: tuple[Entry, ...]
     policy: str
     profile: Profile
     seed: int = 0
-    seeds: int = 1
+    seeds: int = 3
 
     def __post_init__(self) -> None:
-        names = [spec.name for spec in self.families]
+        names = [entry.family.name for entry in self.entries]
         if not names or len(set(names)) < len(names):
             raise BadValue("families", names, "at least one, all different")
 
     def studies(self) -> dict[str, StudySpec]:
         """By folder."""
         return {
-            spec.name.rpartition(":")[2]: StudySpec(spec, self.policy, self.profile, self.seed, self.seeds)
-            for spec in self.families
+            entry.family.name.rpartition(":")[2]: StudySpec(
+                entry.family, self.policy, self.profile, self.seed, self.seeds, design=entry.design
+            )
+            for entry in self.entries
         }
 
     def to_json(self) -> Json:
@@ -78,6 +109,14 @@ COLUMNS = (
     Column("interaction", "interaction"),
     Column("removed", "tool removed"),
 )
+
+RIVALS = (
+    Column("success", "success"),
+    Column("success_hard", "hard"),
+    Column("cost_matched_k", "cost-matched k"),
+    Column("closed_at_cost_matched_k", "closed at that k"),
+)
+"""Of the arms ``BESIDE``."""
 
 
 def bench(
@@ -130,7 +169,21 @@ def row(result: Json) -> Json:
         "removed": missing if removed is None else removed["success_hard"],
         "hard": result["hard"],
         "faults": result["faults"],
+        "alpha": result["spec"]["thresholds"]["alpha"],
+        "beside": [_rival(arm) for arm in arms(result, "test") if _shown(result, arm)],
     }
+
+
+def _shown(result: Json, arm: Json) -> bool:
+    """Arms beside the primary one, and for search what sampling live gives."""
+    design = result["spec"].get("design", DEFAULT.name)
+    if design == DEFAULT.name:
+        return False
+    return arm["treatment"] in BESIDE or (design == SEARCH.name and arm["name"] == SAMPLED.name)
+
+
+def _rival(arm: Json) -> Json:
+    return {"arm": arm["name"], **{c.key: estimate(arm, c.key) for c in RIVALS}}
 
 
 def _training(arm: Json) -> tuple[str, str | None, str]:
@@ -147,6 +200,15 @@ def _write(out: Path, found: Json) -> None:
     picture(found, out / "bench.png")
 
 
-def families(names: Sequence[str]) -> tuple[Spec, ...]:
-    """``all``, or names of the registry."""
-    return tuple(Spec(name) for name in (FAMILIES if list(names) == ["all"] else names))
+def entries(names: Sequence[str]) -> tuple[Entry, ...]:
+    """``all``, or names of the registry: those of ``ENTRIES`` as they stand there, others with their own dials."""
+    if list(names) == ["all"]:
+        return ENTRIES
+    known = {entry.family.name: entry for entry in ENTRIES}
+    return tuple(known.get(name, Entry(Spec(name))) for name in names)
+
+
+def size(name: str) -> Profile:
+    if name not in SIZES:
+        raise UnknownName("profile", name, SIZES)
+    return SIZES[name]

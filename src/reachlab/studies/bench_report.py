@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reachlab import Json
-from reachlab.studies.bench import COLUMNS
+from reachlab.studies.bench import COLUMNS, RIVALS
 from reachlab.studies.canvas import COLORS, new_figure, save, style
 from reachlab.studies.plots import SPENT, SURPLUS, ends
 from reachlab.studies.reading import DASH, Notes, brief, spelled
@@ -31,8 +31,15 @@ def terminal(found: Json) -> RenderableType:
     for row in found["rows"]:
         cells = [_cell(row[column.key], notes, "\n") for column in COLUMNS]
         table.add_row(Text(row["family"]), Text(row["verdict"]), *map(Text, cells))
+    beside = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for head in ("family", "arm", *(column.head for column in RIVALS)):
+        beside.add_column(head)
+    for name, rival in _beside(found):
+        beside.add_row(name, rival["arm"], *(_cell(rival[c.key], notes, "\n") for c in RIVALS))
     foot = [Text(f" {mark}  {reason}", style="dim") for mark, reason in notes.listed()]
-    return Group(table, *foot, Text(), *(Text(row["sentence"]) for row in found["rows"]))
+    tables = [table, Text(), beside] if beside.row_count else [table]
+    sentences = [Text(row["sentence"]) for row in found["rows"]]
+    return Group(*tables, *foot, Text(), *sentences, Text(family_wise(found), style="dim"))
 
 
 def markdown(found: Json) -> str:
@@ -43,9 +50,25 @@ def markdown(found: Json) -> str:
     for row in found["rows"]:
         cells = [_cell(row[column.key], notes, " ") for column in COLUMNS]
         lines.append(_row([row["family"], row["mechanism"], row["verdict"], *cells]))
+    if any(row["beside"] for row in found["rows"]):
+        heads = ["family", "arm", *(column.head for column in RIVALS)]
+        lines += ["", _row(heads), _row(["---"] * len(heads))]
+        lines += [_row([n, r["arm"], *(_cell(r[c.key], notes, " ") for c in RIVALS)]) for n, r in _beside(found)]
     lines += ["", *(f"{mark}: {reason}  " for mark, reason in notes.listed())]
     lines += ["", "![Mechanisms](bench.png)", "", *(f"- {row['sentence']}" for row in found["rows"])]
+    lines += ["", family_wise(found)]
     return "\n".join(lines) + "\n"
+
+
+def family_wise(found: Json) -> str:
+    """How far the errors of the verdicts add up: Bonferroni, whatever their dependence."""
+    errors = [row["alpha"] for row in found["rows"]]
+    alone = f"Each verdict at one-sided {max(errors):g}"
+    return f"{alone}; that any of the {len(errors)} reads creation by chance: at most {sum(errors):g} (Bonferroni)."
+
+
+def _beside(found: Json) -> list[tuple[str, Json]]:
+    return [(row["family"], rival) for row in found["rows"] for rival in row["beside"]]
 
 
 def picture(found: Json, path: Path) -> None:

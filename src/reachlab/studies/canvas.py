@@ -26,7 +26,7 @@ COLORS = {
     "oracle": "#009E73",
 }
 """By the world an arm is evaluated in (Okabe and Ito's palette: safe for colour-blind readers)."""
-MARKERS = {"base": "o", "sft": "s", "rft": "D", "rl": "^", "distil": "v", "rl-random": "X"}
+MARKERS = {"base": "o", "sft": "s", "rft": "D", "rl": "^", "distil": "v", "rl-random": "X", "rft-search": "p"}
 GREY, FRONTIER = "#B8B8B8", "#D55E00"
 STYLE: dict[str, Any] = {
     "font.size": 10,

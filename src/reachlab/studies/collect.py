@@ -19,6 +19,7 @@ from reachlab.errors import CorruptRun
 from reachlab.measure import Analysis, ArmCounts, StudyCounts, TaskSet
 from reachlab.studies.context import Context
 from reachlab.studies.designs import PRIMARY
+from reachlab.studies.matching import unmatched, whole_path
 from reachlab.studies.store import published, read_json, read_table
 
 FAULTS = [str(reason) for reason in StopReason if reason.is_fault]
@@ -42,6 +43,7 @@ class ArmData:
     totals: dict[str, float]
     """Sums over all episodes, for the bill."""
     training_tokens: np.ndarray
+    """(S,) of training, with the teacher's where there was one."""
     no_signal: str
 
 
@@ -77,8 +79,8 @@ def collect_arm(context: Context, arm: Arm) -> ArmData:
     totals = {name: float(sum(np.sum(t[name].to_numpy()) for t in tables)) for name in (*COSTS, "seconds")}
     totals["episodes"] = float(sum(len(t) for t in tables))
     silent = [status["reason"] for status in statuses if not status["signal"]]
-    trained = np.array([float(status["tokens"]) for status in statuses]) if statuses else np.zeros(1)
-    return ArmData(arm, **counts, means=means, spent_se=spent_se, totals=totals, training_tokens=trained,
+    paid = [whole_path(context, *arm.training, i).tokens for i in range(seeds)] if arm.training else [0]
+    return ArmData(arm, **counts, means=means, spent_se=spent_se, totals=totals, training_tokens=np.array(paid, float),
                    no_signal=silent[0] if silent else "")  # fmt: skip
 
 
@@ -94,7 +96,8 @@ def study_counts(context: Context, data: Sequence[ArmData]) -> StudyCounts:
         primary=PRIMARY.name,
         closed_tokens=_closed_tokens(closed),
         hard_strata=_hard_strata(context),
-        matched=context.spec.designed.matched,
+        matched=context.spec.designed.matched and not unmatched(context),
+        transfer="" if context.spec.trained_on is None else context.taught.name.capitalize(),
     )
 
 
@@ -192,7 +195,7 @@ def _p0(context: Context, split: Split) -> np.ndarray | None:
 
 
 def _task_set(context: Context, split: Split) -> TaskSet:
-    tasks, family = context.tasks(split), context.family
+    tasks, family = context.tasks(split), context.family_of(split)
     bounds = [family.p0_bound(task) for task in tasks]
     known = [b for b in bounds if b is not None]
     return TaskSet(

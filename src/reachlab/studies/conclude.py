@@ -18,6 +18,8 @@ from reachlab.errors import CorruptRun
 from reachlab.measure import Analysis, analyse
 from reachlab.studies.collect import ArmData, collect_arm, study_counts, write_tasks
 from reachlab.studies.context import Context, open_run
+from reachlab.studies.designs import Training
+from reachlab.studies.matching import ledger, unmatched
 from reachlab.studies.planning.advice import decisive, undecidable
 from reachlab.studies.report import write_report
 from reachlab.studies.store import published, read_json, read_lines, write_json
@@ -93,7 +95,7 @@ def _plan(result: Json) -> Json | None:
 
 
 def _cost(context: Context, data: Sequence[ArmData]) -> Json:
-    """The bill of the evaluation, and the tokens of every training. Seconds: a sum over episodes run side by side."""
+    """The bill of the evaluation, and of every training. Seconds: a sum over episodes run side by side."""
     total = {name: sum(d.totals[name] for d in data) for name in data[0].totals}
     tokens = sum(total[f"cost_{part}"] for part in ("prompt", "policy", "observation"))
     parameters = read_json(context.store.base)["parameters"]
@@ -104,12 +106,16 @@ def _cost(context: Context, data: Sequence[ArmData]) -> Json:
         "tool_calls": int(total["cost_calls"]),
         "flops": 2.0 * parameters * tokens,
         "rollout_seconds": total["seconds"],
-        "training_tokens": {d.arm.name: d.training_tokens.tolist() for d in data if d.arm.training and _test(d)},
+        "training_tokens": {
+            d.arm.name: _own_tokens(context, d.arm.training) for d in data if d.arm.training and d.arm.split == "test"
+        },
+        "trainings": ledger(context),
+        "unmatched": unmatched(context) if context.spec.designed.matched else None,
     }
 
 
-def _test(data: ArmData) -> bool:
-    return data.arm.split == "test"
+def _own_tokens(context: Context, training: Training) -> list[int]:
+    return [context.store.status(*training, index)["tokens"] for index in range(context.spec.seeds)]
 
 
 def _write_metrics(context: Context, path: Path) -> None:

@@ -37,6 +37,20 @@ class Context:
         return family
 
     @cached_property
+    def taught(self) -> Family:
+        """The family that is trained on: the evaluated one, or another in a study of transfer."""
+        if self.spec.trained_on is None:
+            return self.family
+        taught: Family = self.spec.trained_on.build("families")
+        if taught.name == self.family.name:
+            raise BadValue("trained_on", taught.name, "another family than the one that is evaluated")
+        return taught
+
+    def family_of(self, split: Split) -> Family:
+        """The family that makes the tasks of a split."""
+        return self.taught if split == "train" else self.family
+
+    @cached_property
     def base(self) -> HuggingFacePolicy:
         from reachlab.policies.huggingface import HuggingFacePolicy
 
@@ -52,8 +66,13 @@ class Context:
 
     def tasks(self, split: Split) -> list[Task]:
         if split not in self._tasks:
-            self._tasks[split] = self.spec.tasks(self.family, split)
+            self._tasks[split] = self.spec.tasks(self.family_of(split), split)
         return self._tasks[split]
+
+    @cached_property
+    def pool(self) -> list[Task]:
+        """The tasks that are trained on; the training split is the part of them that is evaluated."""
+        return self.spec.pool(self.taught)
 
     def chunk(self, split: Split, chunk: int) -> list[Task]:
         size = self.spec.profile.chunk_tasks

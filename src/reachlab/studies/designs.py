@@ -1,4 +1,4 @@
-"""Which arms a study has. Every design holds the default one's, which the verdict reads; the others add rivals.
+"""Which arms a study has. Every design holds those that the verdict rests on; ``map`` no more than these.
 
 Not covered: sizes (``studies.spec``); how an arm is trained or sampled (``studies.sources``, ``studies.evaluation``).
 """
@@ -7,11 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from reachlab import Arm, Treatment, World
+from reachlab import NO_INFORMATION_WORLDS, Arm, Treatment, World
 from reachlab.errors import UnknownName
 
 PRIMARY = Arm(Treatment.RL, World.LIVE, World.LIVE)
 """The primary arm, named before any run."""
+
+Training = tuple[Treatment, World]
+"""A treatment and the world it is trained in."""
+FED: Training = (Treatment.DISTIL, World.LIVE)
+"""What C3 is about: closed transcripts of answers found live."""
+RIVALS: tuple[Training, ...] = ((Treatment.RFT, World.CLOSED), (Treatment.RL, World.CLOSED))
+"""The closed trainings that C3 must beat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +28,23 @@ class Design:
     name: str
     arms: tuple[Arm, ...]
     matched: bool = False
-    """Whether closed training gets what ``distil`` gets (tasks, verifier calls, tokens, KL target), as C3 asks for."""
+    """Whether closed training gets what ``distil`` gets (tasks, verifier calls, tokens, KL target), as C3 asks for:
+    it then goes on until it has spent as much (``studies.matching``)."""
+    more_tasks: int = 1
+    """Tasks to train on, in times the profile's; those beyond the profile's are not evaluated."""
+    more_fitting: int = 1
+    """Updates of rft and distil, in times the profile's."""
 
     @property
-    def trainings(self) -> list[tuple[Treatment, World]]:
+    def trainings(self) -> list[Training]:
         """Every policy that is trained, once."""
         return list(dict.fromkeys(arm.training for arm in self.arms if arm.training is not None))
+
+    def needs(self, treatment: Treatment, world: World) -> tuple[Training, ...]:
+        """The trainings that must be done before this one."""
+        if treatment is Treatment.DISTIL:
+            return ((Treatment.RL, world),)
+        return (FED,) if self.matched and (treatment, world) in RIVALS else ()
 
 
 def _default() -> tuple[Arm, ...]:
@@ -42,8 +60,28 @@ def _default() -> tuple[Arm, ...]:
     return (*test, *(replace(arm, split="train") for arm in seen))
 
 
+def _map() -> tuple[Arm, ...]:
+    """What the map of the boundary shows: the base, rl closed and rl live, and the live one without results."""
+    base = [Arm(Treatment.BASE, None, world) for world in (*NO_INFORMATION_WORLDS, World.LIVE)]
+    closed = Arm(Treatment.RL, World.CLOSED, World.CLOSED)
+    moved = [Arm(Treatment.RL, World.LIVE, world) for world in NO_INFORMATION_WORLDS]
+    seen = [replace(arm, split="train") for arm in (base[0], closed)]
+    return (*base, closed, PRIMARY, *moved, *seen)
+
+
+def _search() -> tuple[Arm, ...]:
+    """What searching buys without training, with the tools and without them, and training on what it found."""
+    found = [Arm(Treatment.SEARCH, None, world) for world in (World.CLOSED, World.LIVE)]
+    return (*_default(), *found, Arm(Treatment.RFT_SEARCH, World.LIVE, World.LIVE))
+
+
 DEFAULT = Design("default", _default())
-DESIGNS = {design.name: design for design in (DEFAULT,)}
+MAP = Design("map", _map())
+INTERNALISE = Design("internalise", DEFAULT.arms, matched=True, more_tasks=25, more_fitting=6)
+"""Whether what was learned live stays when the tool is gone. A rule shows in its instances: of the default profile's
+80 tasks distil memorises the answers (.04 on fresh numbers of Rule), of 2,000 it learns the rule (.9 and more)."""
+SEARCH = Design("search", _search())
+DESIGNS = {design.name: design for design in (DEFAULT, MAP, INTERNALISE, SEARCH)}
 
 
 def find(name: str) -> Design:

@@ -10,14 +10,17 @@ from pathlib import Path
 import numpy as np
 
 import reachlab
-from reachlab import Arm, Split, World
+from reachlab import Arm, Budget, Split, Treatment, World
 from reachlab.envs.core import Interaction
 from reachlab.errors import BadValue
 from reachlab.seeding import derive
 from reachlab.studies.context import Context, open_run
 from reachlab.studies.scoring import score_episodes
+from reachlab.studies.searching import restorable, search
 from reachlab.studies.sources import sample
 from reachlab.studies.store import write_episodes, write_json
+
+SPLITS: tuple[Split, ...] = ("test", "train")
 
 
 def evaluate_job(root: Path, arm: Arm, index: int, chunk: int) -> None:
@@ -31,6 +34,10 @@ def evaluate_job(root: Path, arm: Arm, index: int, chunk: int) -> None:
     repeated = [t for t in context.chunk(arm.split, chunk) for _ in range(context.spec.profile.episodes)]
     count = context.spec.profile.episodes
     seeds = [derive(context.spec.seed, "episode", arm.name, index, t.seed, i % count) for i, t in enumerate(repeated)]
+    if arm.treatment is Treatment.SEARCH:  # a choice among samples has no log-probabilities: it stays unscored
+        family = context.family_of(arm.split)
+        write_episodes(out, search(policy, family, repeated, arm.evaluated, seeds, context.spec.search))
+        return
     episodes = sample(context, policy, repeated, arm.evaluated, seeds)
     write_episodes(out, score_episodes(policy, context.base, episodes))
 
@@ -42,9 +49,13 @@ def base_job(root: Path) -> None:
     """
     context = open_run(root)
     base = context.base
-    prompt = Interaction(context.family, context.tasks("test")[0], World.LIVE).prompt
-    base.template.check(prompt)
-    _check_context(context, len(base.template.prompt_ids(prompt)))
+    for split in SPLITS:  # in a study of transfer they are of two families
+        first = Interaction(context.family_of(split), context.tasks(split)[0], World.LIVE)
+        if any(arm.treatment.searches for arm in context.spec.designed.arms):
+            restorable(first)
+        prompt = first.prompt
+        base.template.check(prompt)
+        _check_context(context, context.family_of(split).budget, len(base.template.prompt_ids(prompt)))
     write_json(
         context.store.base,
         {
@@ -57,9 +68,9 @@ def base_job(root: Path) -> None:
     )
 
 
-def _check_context(context: Context, prompt: int) -> None:
+def _check_context(context: Context, budget: Budget, prompt: int) -> None:
     """The longest episode must fit into what the model can attend to."""
-    config, budget = context.base.model.config.get_text_config(), context.family.budget
+    config = context.base.model.config.get_text_config()
     longest = prompt + budget.closed().tokens + budget.calls * 32  # the template around each result
     for name in ("max_position_embeddings", "sliding_window"):
         limit = getattr(config, name, None)
@@ -83,7 +94,7 @@ def exact_p0(context: Context, split: Split) -> list[float] | None:
     tasks = context.tasks(split)
     if not all(task.verifier.exact and task.answers for task in tasks) or not context.base.enumerable:
         return None
-    interactions = [Interaction(context.family, task, World.CLOSED) for task in tasks]
+    interactions = [Interaction(context.family_of(split), task, World.CLOSED) for task in tasks]
     budget = interactions[0].budget.tokens
     try:
         exact = context.base.exact_success([i.prompt for i in interactions], [t.answers for t in tasks], budget)

@@ -50,6 +50,14 @@ of live to imagined success; *bits imported*: surprise of the observations to th
 in reach*: least share of the hard tasks brought within reach. Success and bits are means over all tasks, the rest \
 over the hard ones. *Frontier gap*: how far below the frontier the arm's success lies at what it spent."""
 SCOPE = "Nats and frontier gap over all test tasks; k, success at that k and break-even over the hard ones."
+PAID = (
+    ("updates", "updates"),
+    ("tokens", "tokens"),
+    ("verifier_calls", "verifier calls"),
+    ("path_tokens", "tokens, with its teacher's"),
+    ("path_verifier_calls", "calls, with its teacher's"),
+)
+"""What a training spent, by key of ``studies.matching.ledger``."""
 COUNTS = {"episodes": "episodes", "tokens": "tokens", "tool_calls": "tool calls", "verifier_calls": "verifier calls"}
 
 
@@ -191,10 +199,14 @@ def _cost(result: Json) -> list[str]:
     out[-1] += f", {cost['flops']:.3g} FLOPs" if "flops" in cost else ""
     seconds = cost.get("rollout_seconds")
     out[-1] += "." if seconds is None else f", {seconds:.1f} episode-seconds (episodes of a batch run side by side)."
-    trained = {name: ", ".join(f"{n:,.0f}" for n in each) for name, each in cost.get("training_tokens", {}).items()}
-    if trained:
-        out += ["", _row(["arm", "tokens of its training, per run"]), _row(["---", "---:"])]
-        out += [_row([name, each]) for name, each in trained.items()]
+    if trained := cost.get("trainings"):
+        out += ["", _row(["training", "run", "beta", *(head for _, head in PAID)]), _row(["---", *["---:"] * 7])]
+        for one in trained:
+            name = f"{one['treatment']}·{one['trained']}"
+            out.append(_row([name, str(one["seed"]), f"{one['beta']}", *(f"{one[key]:,}" for key, _ in PAID)]))
+    if (why := cost.get("unmatched")) is not None:
+        held = "matches the path to distil: the same tasks and KL setting, at least its verifier calls and tokens"
+        out += ["", f"Closed training {f'does not match, and C3 cannot be claimed: {why}' if why else held}."]
     return [*out, ""]
 
 

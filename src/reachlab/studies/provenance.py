@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reachlab import SUCCESS, Arm, Episode, Estimate, FloatArray, Json, World
+from reachlab import SUCCESS, Arm, Episode, Estimate, FloatArray, Json, Treatment, World
 from reachlab.envs.effects import results_by_turn
 from reachlab.errors import BadValue, UnknownName
 from reachlab.measure.intervals import bounded_mean
@@ -70,23 +70,23 @@ def provenance(root: Path, arm: str = "", report: Report = lambda done, total, r
 
 def exchanged(context: Context, arm: Arm, index: int, episodes: Sequence[Episode]) -> list[Exchanged]:
     """Each live episode with its repetition; none where that ended in a fault, which says nothing."""
-    saw = [e for e in episodes if results_by_turn(e.messages)]
-    again = with_donors_evidence(context.policy(arm, index), context.family, saw) if saw else []
+    saw, family = [e for e in episodes if results_by_turn(e.messages)], context.family_of(arm.split)
+    again = with_donors_evidence(context.policy(arm, index), family, saw) if saw else []
     repeated = {id(e): new for e, new in zip(saw, again, strict=True)}
     out = []
     for episode in episodes:
         new = repeated.get(id(episode))
         if new is not None and new.stop.is_fault:
             continue
-        donor = context.family.donor(task_of(context.family, episode))
+        donor = family.donor(task_of(family, episode))
         out.append(Exchanged(episode, new, new is not None and donor.verify(new.messages[-1].content) >= SUCCESS))
     return out
 
 
 def _arm(arms: Sequence[Arm], name: str) -> Arm:
-    live = {a.name: a for a in arms if a.evaluated is World.LIVE}
+    live = {a.name: a for a in arms if a.evaluated is World.LIVE and a.treatment is not Treatment.SEARCH}
     if name in {a.name for a in arms} - set(live):
-        raise BadValue("arm", name, f"one that is evaluated live: {', '.join(live)}")
+        raise BadValue("arm", name, f"one that is evaluated live and does not search: {', '.join(live)}")
     if name not in live:
         raise UnknownName("arm", name, live)
     return live[name]

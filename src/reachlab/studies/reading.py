@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from reachlab import Json
+from reachlab import Json, Treatment
 from reachlab.measure.wording import number
 
 NO_SIGNAL = "no signal"
@@ -180,7 +180,17 @@ def claim_lines(result: Json) -> list[tuple[str, str]]:
         ("budget", "; ".join(f"{world}: {_budget(b)}" for world, b in result["budget"].items())),
         ("closed p0", f"{p0.get('kind', 'missing')}: mean {line(p0, '≤ ')}{on_hard}"),
         ("hard tasks", f"{hard['tasks']:,} of {total:,}, out of reach of {hard['k_acc']:,} closed attempts"),
+        *_search(result),
     ]
+
+
+def _search(result: Json) -> list[tuple[str, str]]:
+    """How arms that search do it, and whether the verifier tells them more than a policy can know."""
+    if not any(Treatment(arm["treatment"]).searches for arm in result["arms"]):
+        return []
+    config = result["spec"]["search"]
+    told = "chooses among answers, every call counted" if config["verifier"] else "scores the chosen answer alone"
+    return [("search", f"{config['algorithm']}, {config['nodes']} nodes; the verifier {told}")]
 
 
 def _budget(budget: Json) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reachlab import Arm, Episode, Family, Imaginer, Policy, Task, ToolCall, ToolResult, World
+from reachlab import Arm, Episode, Family, Imaginer, Policy, Task, ToolCall, ToolResult, Treatment, World
 from reachlab.envs.core import Interaction
 from reachlab.envs.effects import Edit, Replayed, results_by_turn
 from reachlab.errors import BadValue, UnknownName
@@ -46,7 +46,7 @@ class Repeated:
     episodes: int
     differences: tuple[Difference, ...]
     skipped: int
-    """Faults: what broke then need not break again."""
+    """Faults: what broke then need not break again; searches: only the path that was chosen is on record."""
 
 
 def again(
@@ -97,10 +97,13 @@ def _replay_chunk(context: Context, arm: Arm, index: int, chunk: int) -> Repeate
     recorded = read_episodes(context.store.episodes(arm, index, chunk))
     if not recorded:
         return Repeated(0, (), 0)  # an arm without signal
-    policy, differences, skipped = context.policy(arm, index), list[Difference](), 0
+    if arm.treatment is Treatment.SEARCH:
+        return Repeated(len(recorded), (), len(recorded))
+    policy, family = context.policy(arm, index), context.family_of(arm.split)
+    differences, skipped = list[Difference](), 0
     for start in range(0, len(recorded), ROWS):  # as they were sampled: together, so that padding is the same
         part = recorded[start : start + ROWS]
-        for old, new in zip(part, again(policy, context.family, part, imaginer=context.base), strict=True):
+        for old, new in zip(part, again(policy, family, part, imaginer=context.base), strict=True):
             if old.stop.is_fault:
                 skipped += 1
             elif what := difference(old, new):

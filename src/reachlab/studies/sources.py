@@ -7,6 +7,7 @@ rl         its own episodes, fresh for each update      advantage of the verifie
 rl-random  the same                                     advantage of a fair coin
 sft        gold answers, or scripted optimal episodes   1
 rft        the base's own verified samples              1
+rft-search the verified ones of what its searches chose 1
 distil     closed transcripts of answers found live     1
 ========== ============================================ =======
 
@@ -29,7 +30,9 @@ from reachlab.policies.advantages import advantages, mixed
 from reachlab.policies.huggingface import HuggingFacePolicy
 from reachlab.seeding import derive, generator
 from reachlab.studies.context import Context
+from reachlab.studies.matching import LONGEST, NOTHING, Bill, bill_of, owed
 from reachlab.studies.rollout import rollout
+from reachlab.studies.searching import search
 
 ROWS = 256
 """Episodes sampled at a time: past this a tiny model's cache no longer fits the processor's."""
@@ -48,8 +51,8 @@ class TrainingBatch:
 class Source(Protocol):
     """Yields the batch of each training step. Deterministic in (step, policy)."""
 
-    tokens: int
-    """Tokens sampled to make the data before the first step."""
+    spent: Bill
+    """What was sampled to make the data before the first step."""
     nothing: str
     """Why there was nothing to learn from, if there never was."""
 
@@ -64,11 +67,11 @@ class OnPolicy:
     world: World
     seed: int
     random_reward: bool
-    tokens: int = 0
+    spent: Bill = NOTHING
     nothing: str = "no update: no group of episodes held both successes and failures"
 
     def batch(self, step: int, policy: HuggingFacePolicy) -> TrainingBatch:
-        sizes, tasks = self.context.spec.profile, self.context.tasks("train")
+        sizes, tasks = self.context.spec.profile, self.context.pool
         chosen = [tasks[i] for i in _deal(len(tasks), sizes.groups, step, self.seed)]
         repeated = [task for task in chosen for _ in range(sizes.group_size)]
         seeds = [derive(self.seed, "train-episode", step, i) for i in range(len(repeated))]
@@ -92,7 +95,7 @@ class Given:
     transcripts: Sequence[Transcript]
     seed: int
     size: int
-    tokens: int = 0
+    spent: Bill = NOTHING
     nothing: str = "no data"
 
     def batch(self, step: int, policy: HuggingFacePolicy) -> TrainingBatch:
@@ -107,11 +110,14 @@ def source_of(context: Context, treatment: Treatment, world: World, seed: int) -
     if treatment in (Treatment.RL, Treatment.RL_RANDOM):
         return OnPolicy(context, world, seed, treatment is Treatment.RL_RANDOM)
     if treatment is Treatment.SFT:
-        tasks = [task for task in context.tasks("train") if task.answers or world.offers_tools]
+        tasks = [task for task in context.pool if task.answers or world.offers_tools]
         shown = [demonstration(context, task, world) for task in tasks]
         return Given(shown, seed, context.spec.profile.fit_batch, nothing="no data: no training task lists an answer")
     if treatment is Treatment.RFT:
-        return _verified(context, context.base, world, seed, lambda e: e.transcript)
+        due = owed(context, treatment, world, _training_index(context, seed))
+        return _verified(context, context.base, world, seed, lambda e: e.transcript, due)
+    if treatment is Treatment.RFT_SEARCH:
+        return _searched(context, world, seed)
     teacher = context.trained(Treatment.RL, world, _training_index(context, seed))
     return _verified(context, teacher, world, seed, lambda e: closed_transcript(context, e))
 
@@ -127,8 +133,8 @@ def sample(
     """Rollouts in batches of ``ROWS``."""
     episodes: list[Episode] = []
     for start in range(0, len(tasks), ROWS):
-        part = slice(start, start + ROWS)
-        episodes += rollout(policy, context.family, tasks[part], world, seeds[part], imaginer=context.base)
+        part, family = slice(start, start + ROWS), context.family_of(tasks[start].split)
+        episodes += rollout(policy, family, tasks[part], world, seeds[part], imaginer=context.base)
     return episodes
 
 
@@ -137,12 +143,13 @@ def demonstration(context: Context, task: Task, world: World) -> Transcript:
     if world not in (World.CLOSED, World.LIVE, World.ORACLE):
         allowed = "closed, live or oracle: elsewhere the script cannot know the answer"
         raise BadValue("world of sft", str(world), allowed)
-    interaction = Interaction(context.family, task, world)
+    family = context.family_of(task.split)
+    interaction = Interaction(family, task, world)
     if not world.offers_tools:
         return context.base.template.transcript(interaction.prompt, [task.answers[0]], [])
     turns, results, seen = [], [], list[str]()
     while interaction.stop is None:
-        turns.append(context.family.solution(task, seen))
+        turns.append(family.solution(task, seen))
         step = interaction.step(turns[-1])
         if step.results:
             results.append(step.results)
@@ -154,29 +161,51 @@ def demonstration(context: Context, task: Task, world: World) -> Transcript:
 
 def closed_transcript(context: Context, episode: Episode) -> Transcript:
     """The closed-book question of an episode with the answer that it found."""
-    task = context.family.task(episode.split, episode.task_seed)
-    prompt = Interaction(context.family, task, World.CLOSED).prompt
+    family = context.family_of(episode.split)
+    prompt = Interaction(family, family.task(episode.split, episode.task_seed), World.CLOSED).prompt
     return context.base.template.transcript(prompt, [episode.messages[-1].content], [])
 
 
 def _verified(
-    context: Context, policy: HuggingFacePolicy, world: World, seed: int, keep: Callable[[Episode], Transcript]
+    context: Context,
+    policy: HuggingFacePolicy,
+    world: World,
+    seed: int,
+    keep: Callable[[Episode], Transcript],
+    due: Bill = NOTHING,
 ) -> Given:
-    """What is kept of the verified ones of as many episodes as rl samples in all its updates.
+    """What is kept of the verified ones of as many episodes as rl samples in all its updates, or until *due* is spent.
 
     Sampled and sifted in batches: thousands of whole episodes would be the largest thing in memory.
     """
-    sizes, tasks = context.spec.profile, context.tasks("train")
+    sizes, tasks = context.spec.profile, context.pool
     total = sizes.steps * sizes.groups * sizes.group_size
     kept: list[Transcript] = []
-    tokens = 0
-    for start in range(0, total, ROWS):
-        numbers = range(start, min(start + ROWS, total))
+    spent, start = NOTHING, 0
+    while start < total or (not spent.covers(due) and start < LONGEST * total):
+        numbers = range(start, min(start + ROWS, total) if start < total else start + ROWS)
         repeated = [tasks[i % len(tasks)] for i in numbers]
         episodes = sample(context, policy, repeated, world, [derive(seed, "harvest", i) for i in numbers])
         kept += [keep(e) for e in episodes if e.success]
-        tokens += sum(e.cost.tokens for e in episodes)
-    return Given(kept, seed, sizes.fit_batch, tokens=tokens)
+        spent += bill_of(episodes)
+        start = numbers.stop
+    return Given(kept, seed, sizes.fit_batch, spent)
+
+
+def _searched(context: Context, world: World, seed: int) -> Given:
+    """The verified paths of as many searches as have the turns that the episodes of rft may take."""
+    sizes, tasks, config = context.spec.profile, context.pool, context.spec.search
+    turns = sizes.steps * sizes.groups * sizes.group_size * Interaction(context.taught, tasks[0], world).budget.turns
+    total = max(1, turns // config.nodes)
+    kept: list[Transcript] = []
+    spent = NOTHING
+    for start in range(0, total, ROWS):
+        numbers = range(start, min(start + ROWS, total))
+        asked, seeds = [tasks[i % len(tasks)] for i in numbers], [derive(seed, "searched", i) for i in numbers]
+        episodes = search(context.base, context.taught, asked, world, seeds, config)
+        kept += [e.transcript for e in episodes if e.success]
+        spent += bill_of(episodes)
+    return Given(kept, seed, sizes.fit_batch, spent)
 
 
 def _deal(total: int, count: int, step: int, seed: int) -> list[int]:

@@ -11,6 +11,7 @@ from typing import Any
 from reachlab import NO_INFORMATION_WORLDS, Arm, Family, Json, Split, Task, Thresholds, Treatment
 from reachlab.errors import BadValue, CorruptRun, UnknownName
 from reachlab.policies.config import LearnerConfig
+from reachlab.policies.search import SearchConfig
 from reachlab.registry import Spec
 from reachlab.studies.designs import Design, find
 
@@ -74,6 +75,10 @@ class StudySpec:
     fit: LearnerConfig = FIT
     design: str = "default"
     """Which arms there are (``studies.designs``)."""
+    search: SearchConfig = field(default_factory=SearchConfig)
+    """How arms that search do it."""
+    trained_on: Spec | None = None
+    """The family that the training split is of, where it is another one than is evaluated (transfer, C4)."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 1_000_000:
@@ -96,6 +101,11 @@ class StudySpec:
         """Tasks of a split."""
         return self.profile.test_tasks if split == "test" else self.profile.train_tasks
 
+    def pool(self, family: Family) -> list[Task]:
+        """The tasks that are trained on: the training split, and more of the same where the design asks for more."""
+        first = self.seed * TASK_BLOCK
+        return [family.task("train", first + i) for i in range(self.profile.train_tasks * self.designed.more_tasks)]
+
     def chunks(self, split: Split) -> int:
         """Units of work of one arm on a split."""
         return -(-self.count(split) // self.profile.chunk_tasks)
@@ -104,10 +114,16 @@ class StudySpec:
         """How many updates one training of *treatment* takes."""
         if treatment in ON_POLICY:
             return self.profile.steps
-        return self.profile.sft_steps if treatment is Treatment.SFT else self.profile.fit_steps
+        if treatment is Treatment.SFT:
+            return self.profile.sft_steps
+        return self.profile.fit_steps * self.designed.more_fitting
 
     def to_json(self) -> Json:
-        return {**asdict(self), "family": self.family.to_json()}
+        out = {**asdict(self), "family": self.family.to_json()}
+        if self.trained_on is None:
+            del out["trained_on"]
+            return out
+        return {**out, "trained_on": self.trained_on.to_json()}
 
     @classmethod
     def from_json(cls, data: Json) -> StudySpec:
@@ -118,7 +134,10 @@ class StudySpec:
                 "thresholds": Thresholds(**data["thresholds"]),
                 "rl": LearnerConfig(**data["rl"]),
                 "fit": LearnerConfig(**data["fit"]),
+                "search": SearchConfig(**data.get("search", {})),
             }
+            if data.get("trained_on") is not None:
+                records["trained_on"] = Spec.from_json(data["trained_on"])
             return cls(**{**data, **records})
         except (KeyError, TypeError) as error:
             raise CorruptRun(f"not the spec of a study: {error}") from error

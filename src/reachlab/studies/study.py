@@ -17,6 +17,7 @@ from reachlab import Arm, Json, Split, Treatment, World
 from reachlab.errors import BadValue, CorruptRun, ReachlabError
 from reachlab.studies.conclude import conclude
 from reachlab.studies.context import open_run
+from reachlab.studies.designs import Training
 from reachlab.studies.jobs import Call, Job, Report, default_workers, execute
 from reachlab.studies.spec import ON_POLICY, StudySpec
 from reachlab.studies.store import RunStore, claim, read_json
@@ -50,12 +51,13 @@ def train_one(
     spec: StudySpec, out: Path | str, treatment: Treatment, world: World, *, resume: bool = False, report: Report
 ) -> Json:
     """One training in the layout of a study, so that ``run`` on the same spec and folder takes it up. Its status."""
-    if treatment is Treatment.BASE:
-        raise BadValue("treatment", "base", "a treatment that trains: rl, rl-random, sft, rft, distil")
+    if not treatment.trains:
+        raise BadValue("treatment", str(treatment), f"one that trains: {', '.join(t for t in Treatment if t.trains)}")
     store = prepare(spec, Path(out), resume)
-    jobs = [_base(store), _training(spec, store, treatment, world, 0)]
-    if treatment is Treatment.DISTIL:
-        jobs.append(_training(spec, store, Treatment.RL, world, 0))
+    jobs, wanted = [_base(store)], list[Training]([(treatment, world)])
+    for training in wanted:  # grows by what each one needs
+        jobs.append(_training(spec, store, *training, 0))
+        wanted += spec.designed.needs(*training)
     with _nothing_left_of_a_bad_start(store):
         execute(jobs, 1, report)
     return {"weights": str(store.policy(treatment, world, 0)), **store.status(treatment, world, 0)}
@@ -65,7 +67,7 @@ def prepare(spec: StudySpec, out: Path, resume: bool) -> RunStore:
     """The run directory of *spec*. Raises CorruptRun rather than touch a directory that holds something else."""
     store = RunStore(out)
     if claim(out, spec.to_json(), resume, "study"):
-        _same_version(store)
+        same_version(store)
         _set_aside_broken(store)
     return store
 
@@ -107,12 +109,12 @@ def _training(spec: StudySpec, store: RunStore, treatment: Treatment, world: Wor
     drawn = 0 if treatment is Treatment.SFT else sampled
     weight = (drawn + 3 * learned) * SECONDS_PER_EPISODE
     out = store.policy(treatment, world, index)
-    teacher = (_name(Treatment.RL, world, index),) if treatment is Treatment.DISTIL else ()
+    first = tuple(_name(*training, index) for training in spec.designed.needs(treatment, world))
     return Job(
         _name(treatment, world, index),
         out,
         Call(f"{JOBS}.training:train_job", (store.root, treatment, world, index)),
-        needs=(BASE, *teacher),
+        needs=(BASE, *first),
         weight=weight,
         priority=3 if (treatment, world) == (Treatment.RL, World.LIVE) else 2,
         log=out.with_name(f"{out.name}.unfinished") / "metrics.jsonl",
@@ -122,6 +124,7 @@ def _training(spec: StudySpec, store: RunStore, treatment: Treatment, world: Wor
 
 def _evaluation(spec: StudySpec, store: RunStore, arm: Arm, index: int) -> list[Job]:
     needs = (BASE,) if arm.training is None else (_name(*arm.training, index),)
+    samples = spec.search.nodes if arm.treatment is Treatment.SEARCH else 1
     jobs = []
     for chunk in range(spec.chunks(arm.split)):
         tasks = min(spec.profile.chunk_tasks, spec.count(arm.split) - chunk * spec.profile.chunk_tasks)
@@ -131,7 +134,7 @@ def _evaluation(spec: StudySpec, store: RunStore, arm: Arm, index: int) -> list[
                 store.episodes(arm, index, chunk),
                 Call(f"{JOBS}.evaluation:evaluate_job", (store.root, arm, index, chunk)),
                 needs=needs,
-                weight=tasks * spec.profile.episodes * SECONDS_PER_EPISODE,
+                weight=tasks * spec.profile.episodes * SECONDS_PER_EPISODE * samples,
             )
         )
     return jobs
@@ -152,7 +155,7 @@ def _nothing_left_of_a_bad_start(store: RunStore) -> Iterator[None]:
         raise
 
 
-def _same_version(store: RunStore) -> None:
+def same_version(store: RunStore) -> None:
     """A run goes on with the version that began it: another one may sample other numbers."""
     try:
         began = read_json(store.base)["version"]

@@ -20,6 +20,7 @@ from reachlab.errors import PolicyFault
 from reachlab.policies.huggingface import HuggingFacePolicy
 from reachlab.policies.learner import Learner, Update
 from reachlab.studies.context import Context, open_run
+from reachlab.studies.matching import LONGEST, Bill, bill_of, kl_setting, owed
 from reachlab.studies.sources import TrainingBatch, source_of, training_seed
 from reachlab.studies.spec import ON_POLICY
 from reachlab.studies.store import publish_folder, published, write_json
@@ -37,7 +38,6 @@ def work_folder(context: Context, treatment: Treatment, world: World, index: int
 
 
 def train(context: Context, treatment: Treatment, world: World, index: int) -> None:
-    sizes, steps = context.spec.profile, context.spec.updates(treatment)
     work = work_folder(context, treatment, world, index)
     work.mkdir(parents=True, exist_ok=True)
     student = context.copy_of_base()
@@ -45,8 +45,10 @@ def train(context: Context, treatment: Treatment, world: World, index: int) -> N
     learner = Learner(student.model, context.base.model, settings)
     progress = _resume(work, learner)
     source = source_of(context, treatment, world, training_seed(context, index))
+    due = owed(context, treatment, world, index)
     trouble = ""
-    for step in range(progress["step"], steps):
+    while not _enough(context, treatment, progress, due):
+        step = progress["step"]
         batch = source.batch(step, student)
         try:
             update = learner.update(batch.transcripts, batch.weights) if batch.transcripts else None
@@ -54,9 +56,11 @@ def train(context: Context, treatment: Treatment, world: World, index: int) -> N
             trouble = str(error)
             break
         progress["step"] = step + 1
-        progress["tokens"] += sum(e.cost.tokens for e in batch.episodes) + (update.tokens if update else 0)
+        paid = bill_of(batch.episodes) + Bill(update.tokens if update else 0)
+        progress["tokens"] += paid.tokens
+        progress["verifier_calls"] += paid.verifier_calls
         _log(work, step, batch, update)
-        if (step + 1) % sizes.checkpoint_every == 0 and step + 1 < steps:
+        if (step + 1) % context.spec.profile.checkpoint_every == 0:
             _checkpoint(work, learner, progress)
     if not trouble and learner.updates == 0:
         trouble = source.nothing
@@ -64,15 +68,25 @@ def train(context: Context, treatment: Treatment, world: World, index: int) -> N
         "signal": not trouble,
         "reason": trouble,
         "updates": learner.updates,
-        "tokens": progress["tokens"] + source.tokens,
+        "tokens": progress["tokens"] + source.spent.tokens,
+        "verifier_calls": progress["verifier_calls"] + source.spent.verifier_calls,
+        **kl_setting(settings),
     }
     _publish(context.store.policy(treatment, world, index), work, student, status)
+
+
+def _enough(context: Context, treatment: Treatment, progress: dict[str, int], due: Bill) -> bool:
+    """Whether training has taken its updates and, where its own episodes are what it spends, spent what is *due*."""
+    steps = context.spec.updates(treatment)
+    if progress["step"] < steps or treatment not in ON_POLICY:
+        return progress["step"] >= steps
+    return Bill(progress["tokens"], progress["verifier_calls"]).covers(due) or progress["step"] >= LONGEST * steps
 
 
 def _resume(work: Path, learner: Learner) -> dict[str, int]:
     """Take up the last checkpoint; drop the metrics of steps that it does not know."""
     checkpoint = work / "checkpoint"
-    progress = {"step": 0, "tokens": 0}
+    progress = {"step": 0, "tokens": 0, "verifier_calls": 0}
     if (checkpoint / "progress.json").exists():
         progress = json.loads((checkpoint / "progress.json").read_text())
         learner.restore(checkpoint)

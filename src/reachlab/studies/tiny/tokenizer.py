@@ -30,7 +30,6 @@ NUMBER = r"\d{1,2}"
 ASCII = tuple(c for c in map(chr, range(32, 127)) if c not in DIGITS)
 
 
-
 def literals(template: str) -> list[str]:
     """The pieces of a format string that are the same in every instance; none holds a digit."""
     return [piece for piece in re.split(rf"\{{\w+\}}|{NUMBER}", template) if piece]
@@ -46,6 +45,29 @@ PROGRAM = (
     *(piece for kind in KINDS.values() for text in (kind.question, in_json(kind.program)) for piece in literals(text)),
 )  # fmt: skip
 
+SYNTHETIC = (
+    # arithmetic
+    "calculator", 'calculator", "arguments": {"expression": "', " * ", " + ", " - ", " = ",
+    "? Reply with the number only.",
+    # rule, hash
+    "query", 'query", "arguments": {"number": "', 'query", "arguments": {"word": "', "What does the rule make of ",
+    "? Reply with ", "The rule makes ", " of ", "What are the ", " bits of ", "? Reply with the bits only.",
+    "The bits of ", " are ",
+    # lock
+    "probe", 'probe", "arguments": {"setting": "', "A lock has ", " dials, each with positions ", " to ",
+    ". Reply with its combination only, such as ", "The combination is ", "right", "wrong", " right", " wrong",
+    # countdown
+    "check", 'check", "arguments": {"expression": "', "Make ", " from ", ", ", " and ",
+    ", each once, with + - * and parentheses. Reply with the expression only.", ", right", " away",
+    # maze
+    "look move back", 'look", "arguments": {}}</tool_call>', 'back", "arguments": {}}</tool_call>',
+    'move", "arguments": {"way": "', "left", "ahead", " left", " ahead", "junction ", "dead end", "exit",
+    "A maze has ", " junctions on the way to its exit. At each, one of ", " leads on; the others end blindly. "
+    "Reply with the ways to the exit only, such as ", ", right, ahead", "The way out is ",
+    # composition
+    "search calculator", "'s code plus ", "'s code? Lengths: ", ". Reply with the number only.",
+)  # fmt: skip
+
 TEMPLATE = (
     "{%- if tools %}<|tools|>{% for tool in tools %}{{ tool.function.name }}{% if not loop.last %} {% endif %}"
     "{% endfor %}<|end|>{% endif %}"
@@ -57,7 +79,7 @@ TEMPLATE = (
 def build() -> PreTrainedTokenizerFast:
     """The tokenizer, from nothing but the lists above."""
     byte_pieces = tuple(f"<0x{i:02X}>" for i in range(256))
-    words = (*SPECIAL, *RESERVED, *DIGITS, *PAIRS, *SYLLABLES, *CALL, *LEXICON, *PROGRAM)
+    words = (*SPECIAL, *RESERVED, *DIGITS, *PAIRS, *SYLLABLES, *CALL, *LEXICON, *PROGRAM, *SYNTHETIC)
     pieces = dict.fromkeys((*words, "\n", *ASCII, *byte_pieces))
     model = models.Unigram([(piece, -1.0) for piece in pieces], unk_id=0, byte_fallback=True)
     tokenizer = Tokenizer(model)
