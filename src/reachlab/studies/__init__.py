@@ -3,7 +3,8 @@
 ``run(StudySpec(Spec("lexicon")), "runs/first")`` is the Python entry.
 
 ===========  ===========================================================================
-spec         what is asked for: sizes, arms, seeds
+spec         what is asked for: sizes, design, seeds
+designs      which arms a study has
 study        the jobs of a study and their order
 jobs         executes a graph of jobs on local processes
 context      what each job rebuilds: family, base, tasks
@@ -20,6 +21,8 @@ collect      from the run directory to counts
 conclude     from counts to result.json
 report       tables and report.md; ``plots`` draws, ``compare`` pairs two runs
 calibration  the verdict's error rates, on worlds of known truth
+bench        the study on every family, one table
+boundary     the map: one dial, regions by p0, measured arms
 planning     how large a study must be to decide an effect
 published    the ladder's reading of published counts
 tiny         the recipe of the tiny base

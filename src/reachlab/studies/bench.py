@@ -9,7 +9,7 @@ Command: ``reachlab bench``. Each study has a folder of its own in the bench's, 
     BENCH/bench.json, bench.md, bench.png
 
 Each verdict has its own error, and the table says how far they add up (Bonferroni, over its families).
-Not covered: transfer between families (C4), sweeps of a dial.
+Not covered: transfer between families (``studies.transfer``), sweeps of a dial (``studies.boundary``).
 """
 
 from __future__ import annotations

@@ -52,7 +52,8 @@ def train_one(
 ) -> Json:
     """One training in the layout of a study, so that ``run`` on the same spec and folder takes it up. Its status."""
     if not treatment.trains:
-        raise BadValue("treatment", str(treatment), f"one that trains: {', '.join(t for t in Treatment if t.trains)}")
+        trained = ", ".join(t for t in Treatment if t.trains)
+        raise BadValue("treatment", str(treatment), f"a treatment that trains: {trained}")
     store = prepare(spec, Path(out), resume)
     jobs, wanted = [_base(store)], list[Training]([(treatment, world)])
     for training in wanted:  # grows by what each one needs

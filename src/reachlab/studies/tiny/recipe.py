@@ -43,7 +43,7 @@ class Recipe:
     layers: int = 4
     heads: int = 4
     mlp: int = 256
-    positions: int = 1024
+    positions: int = 2048
     seed: int = 0
 
     def habits(self, step: int) -> documents.Habits:
