@@ -24,7 +24,7 @@ from reachlab import Arm, Json, Treatment, World
 from reachlab.errors import BadValue, UnknownName
 from reachlab.registry import Spec
 from reachlab.studies.designs import DEFAULT, PRIMARY, SEARCH
-from reachlab.studies.jobs import Report
+from reachlab.studies.jobs import Report, part
 from reachlab.studies.reading import arms, estimate
 from reachlab.studies.spec import PROFILES, Profile, StudySpec
 from reachlab.studies.store import claim, published
@@ -44,7 +44,7 @@ class Entry:
 ENTRIES = (
     Entry(Spec("lexicon", {"digits": [1, 4, 5, 6]})),
     Entry(Spec("arithmetic", {"digits": [1, 3, 3, 3]})),
-    Entry(Spec("program", {"kinds": ["iterate", "sort"], "lengths": [2, 6]})),
+    Entry(Spec("program", {"kinds": ["iterate", "sort"], "lengths": [2, 6, 6, 6]})),
     Entry(Spec("lock", {"dials": [1, 5, 6]})),
     Entry(Spec("countdown"), "search"),
     Entry(Spec("maze", {"junctions": [1, 7]}), "search"),
@@ -134,21 +134,11 @@ def bench(
     studies, rows = spec.studies(), []
     for done, (name, study) in enumerate(studies.items()):
         result = run(study, out / name, workers=workers, resume=(out / name / "spec.json").exists(), command=command,
-                     report=_part(report, done, len(studies), name))  # fmt: skip
+                     report=part(report, done, len(studies), name))  # fmt: skip
         rows.append(row(result))
     found: Json = {"schema": SCHEMA, "command": command, "spec": spec.to_json(), "rows": rows}
     _write(out, found)
     return found
-
-
-def _part(report: Report, before: int, studies: int, name: str) -> Report:
-    """The progress of one study as a part of the whole: every study counts the same."""
-
-    def part(done: float, total: float, running: str) -> None:
-        share = min(done / total, 1.0) if total else 0.0
-        report(before + share, studies, f"{name}: {running or 'analysing and drawing'}")
-
-    return part
 
 
 def row(result: Json) -> Json:

@@ -59,6 +59,16 @@ Report = Callable[[float, float, str], None]
 """Called with (weight done, weight in all, what is running)."""
 
 
+def part(report: Report, before: int, parts: int, name: str) -> Report:
+    """The progress of one of several graphs as a part of the whole: each counts the same."""
+
+    def told(done: float, total: float, running: str) -> None:
+        share = min(done / total, 1.0) if total else 0.0
+        report(before + share, parts, f"{name}: {running or 'analysing and drawing'}")
+
+    return told
+
+
 def execute(jobs: Sequence[Job], workers: int, report: Report) -> None:
     """Run what is not done yet. The first error stops the rest and is raised here."""
     waiting = {job.name: job for job in jobs if not job.out.exists()}

@@ -32,7 +32,7 @@ from reachlab.studies.boundary import theory
 from reachlab.studies.boundary.spec import SCHEMA, BoundarySpec
 from reachlab.studies.collect import collect_arm, study_counts
 from reachlab.studies.context import Context, open_run
-from reachlab.studies.jobs import Report
+from reachlab.studies.jobs import Report, part
 from reachlab.studies.store import claim, published, read_lines
 from reachlab.studies.study import run
 
@@ -61,23 +61,13 @@ def boundary(
     studies, rows = spec.studies(), []
     for done, (name, study) in enumerate(studies.items()):
         result = run(study, out / name, workers=workers, resume=(out / name / "spec.json").exists(), command=command,
-                     report=_part(report, done, len(studies), name))  # fmt: skip
+                     report=part(report, done, len(studies), name))  # fmt: skip
         rows.append(read(out / name, spec.values[done], result))
     found: Json = {"schema": SCHEMA, "command": command, "spec": spec.to_json(), **located(rows)}
     with published(out / "boundary.json") as temporary:
         temporary.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     write(found, out)
     return found
-
-
-def _part(report: Report, before: int, studies: int, name: str) -> Report:
-    """The progress of one study as a part of the whole: every study counts the same."""
-
-    def part(done: float, total: float, running: str) -> None:
-        share = min(done / total, 1.0) if total else 0.0
-        report(before + share, studies, f"{name}: {running or 'analysing and drawing'}")
-
-    return part
 
 
 def read(folder: Path, value: Any, result: Json) -> Json:
