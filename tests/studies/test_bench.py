@@ -12,17 +12,18 @@ from typer.testing import CliRunner
 from reachlab.cli import app
 from reachlab.errors import BadValue, CorruptRun
 from reachlab.registry import Spec
-from reachlab.studies.bench import COLUMNS, BenchSpec, Entry, bench
+from reachlab.studies.bench import COLUMNS, ENTRIES, BenchSpec, Entry, bench
 from reachlab.studies.bench_report import markdown
+from reachlab.studies.tiny.drawers import DRAWERS
 
 from .conftest import MICRO
 
 pytestmark = pytest.mark.smoke
-ENTRIES = (
+TWO = (
     Entry(Spec("lexicon", {"digits": [1, 2]})),
     Entry(Spec("program", {"kinds": ["sort"], "lengths": [2]})),
 )
-SPEC = BenchSpec(ENTRIES, "tiny", MICRO, seeds=1)
+SPEC = BenchSpec(TWO, "tiny", MICRO, seeds=1)
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +80,9 @@ def test_bad_input_is_said_before_anything_is_made(tmp_path: Path) -> None:
     assert told.exit_code == 2 and "lexicon" in told.output and not out.exists()
     with pytest.raises(BadValue, match="all different"):
         BenchSpec((Entry(Spec("lexicon")), Entry(Spec("lexicon"))), "tiny", MICRO)
+
+
+def test_every_family_that_the_base_is_made_for_has_an_entry() -> None:
+    assert {entry.family.name for entry in ENTRIES} == set(DRAWERS)  # what the tiny base is made for
+    for entry in ENTRIES:
+        entry.family.build("families")

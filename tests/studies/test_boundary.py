@@ -85,7 +85,7 @@ def test_every_usual_sweep_is_one_that_its_family_allows(family: str) -> None:
     for study in spec.studies().values():
         built = study.family.build("families")
         bounds.append(built.p0_bound(built.task("test", 0)))
-        assert study.profile.train_tasks <= TRAIN_TASKS and study.design == "map"
+        assert study.profile.train_tasks <= TRAIN_TASKS and study.design == "core"
     if None not in bounds:
         assert bounds == sorted(bounds, reverse=True) and bounds[0] > DEFAULT.t > bounds[-1]
 
@@ -222,7 +222,7 @@ def test_an_arm_without_signal_has_no_number(made: Path) -> None:
 def test_closed_training_climbs_the_frontier_and_stays_on_it(tmp_path: Path) -> None:
     """The tilt made visible: far above the base on tasks it trained on, and never above R(spent)."""
     sizes = replace(MICRO, train_tasks=4, groups=4, group_size=16, steps=40, episodes=64)
-    spec = StudySpec(Spec("lexicon", {"digits": [1]}), profile=sizes, design="map")
+    spec = StudySpec(Spec("lexicon", {"digits": [1]}), profile=sizes, design="core")
     seen, base = (Arm(t, w, World.CLOSED, "train") for t, w in ((Treatment.RL, World.CLOSED), (Treatment.BASE, None)))
     assert train_one(spec, tmp_path, Treatment.RL, World.CLOSED, report=lambda *_: None)["signal"]
     p0_job(tmp_path, "train")

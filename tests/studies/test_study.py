@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -65,6 +66,19 @@ def test_the_result_has_the_promised_shape(finished: Path) -> None:
     assert sum(a["primary"] for a in result["arms"]) == 1
     assert {c["status"] for c in result["checks"]} <= {"holds", "violated", "not testable"}
     assert StudySpec.from_json(result["spec"]) == micro_spec()
+
+
+def test_where_only_some_episodes_are_scored_all_are_counted(finished: Path, tmp_path: Path) -> None:
+    spec = replace(micro_spec(), profile=replace(MICRO, scored=4))
+    result, whole = run(spec, tmp_path / "some", workers=1), json.loads((finished / "result.json").read_text())
+    assert [arm["success"] for arm in result["arms"]] == [arm["success"] for arm in whole["arms"]]
+    (spent,) = [a["spent_nats"]["value"] for a in result["arms"] if a["name"] == "sft·closed"]
+    chunks = [RunStore(finished).episodes(Arm(Treatment.SFT, World.CLOSED, World.CLOSED), 0, c) for c in (0, 1)]
+    scores = [e.scores for chunk in chunks for i, e in enumerate(read_episodes(chunk)) if i % MICRO.episodes < 4]
+    assert len(scores) == 4 * MICRO.test_tasks
+    assert spent == pytest.approx(np.mean([score.spent for score in scores if score is not None]))
+    with pytest.raises(BadValue, match="1 to 16"):
+        replace(micro_spec(), profile=replace(MICRO, scored=17))
 
 
 def test_tasks_parquet_agrees_with_the_result(finished: Path) -> None:

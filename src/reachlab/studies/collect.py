@@ -37,7 +37,7 @@ class ArmData:
     episodes: np.ndarray
     faults: np.ndarray
     means: dict[str, np.ndarray]
-    """Mean scores over scored episodes; ``bits`` over successful ones; ``tokens`` of inference."""
+    """Mean scores over the episodes that have them; ``bits`` over successful ones; ``tokens`` of inference."""
     spent_se: np.ndarray
     """Standard error of mean spent nats."""
     totals: dict[str, float]
@@ -72,9 +72,13 @@ def collect_arm(context: Context, arm: Arm) -> ArmData:
         counts["episodes"][s] = np.bincount(at[~fault], minlength=size)
         counts["successes"][s] = np.bincount(at[won], minlength=size)
         for name in names:
-            means[name][s] = _mean(column[name].astype(float), at, won if name == "bits" else ~fault, size)
-        square = _mean(column["spent"].astype(float) ** 2, at, ~fault, size)
-        n = np.maximum(counts["episodes"][s], 1)
+            values = column[name].astype(float)
+            counted = (won if name == "bits" else ~fault) & ~np.isnan(values)
+            means[name][s] = _mean(values, at, counted, size)
+        spent = column["spent"].astype(float)
+        counted = ~fault & ~np.isnan(spent)
+        square = _mean(spent**2, at, counted, size)
+        n = np.maximum(np.bincount(at[counted], minlength=size), 1)
         spent_se[s] = np.sqrt(np.maximum(square - means["spent"][s] ** 2, 0) / np.maximum(n - 1, 1))
     totals = {name: float(sum(np.sum(t[name].to_numpy()) for t in tables)) for name in (*COSTS, "seconds")}
     totals["episodes"] = float(sum(len(t) for t in tables))

@@ -1,4 +1,4 @@
-"""Which arms a study has. Every design holds those that the verdict rests on; ``map`` no more than these.
+"""Which arms a study has. Every design holds those that the verdict rests on; ``core`` few more than these.
 
 Not covered: sizes (``studies.spec``); how an arm is trained or sampled (``studies.sources``, ``studies.evaluation``).
 """
@@ -60,8 +60,8 @@ def _default() -> tuple[Arm, ...]:
     return (*test, *(replace(arm, split="train") for arm in seen))
 
 
-def _map() -> tuple[Arm, ...]:
-    """What the map of the boundary shows: the base, rl closed and rl live, and the live one without results."""
+def _core() -> tuple[Arm, ...]:
+    """What many studies beside each other need: the base, rl closed and rl live, and the live one without results."""
     base = [Arm(Treatment.BASE, None, world) for world in (*NO_INFORMATION_WORLDS, World.LIVE)]
     closed = Arm(Treatment.RL, World.CLOSED, World.CLOSED)
     moved = [Arm(Treatment.RL, World.LIVE, world) for world in NO_INFORMATION_WORLDS]
@@ -76,12 +76,12 @@ def _search() -> tuple[Arm, ...]:
 
 
 DEFAULT = Design("default", _default())
-MAP = Design("map", _map())
+CORE = Design("core", _core())
 INTERNALISE = Design("internalise", DEFAULT.arms, matched=True, more_tasks=25, more_fitting=6)
 """Whether what was learned live stays when the tool is gone. A rule shows in its instances: of the default profile's
 80 tasks distil memorises the answers (.04 on fresh numbers of Rule), of 2,000 it learns the rule (.9 and more)."""
 SEARCH = Design("search", _search())
-DESIGNS = {design.name: design for design in (DEFAULT, MAP, INTERNALISE, SEARCH)}
+DESIGNS = {design.name: design for design in (DEFAULT, CORE, INTERNALISE, SEARCH)}
 
 
 def find(name: str) -> Design:

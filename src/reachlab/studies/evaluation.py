@@ -39,7 +39,10 @@ def evaluate_job(root: Path, arm: Arm, index: int, chunk: int) -> None:
         write_episodes(out, search(policy, family, repeated, arm.evaluated, seeds, context.spec.search))
         return
     episodes = sample(context, policy, repeated, arm.evaluated, seeds)
-    write_episodes(out, score_episodes(policy, context.base, episodes))
+    most = context.spec.profile.scored or count
+    first = [episode for i, episode in enumerate(episodes) if i % count < most]
+    scored = iter(score_episodes(policy, context.base, first))
+    write_episodes(out, [next(scored) if i % count < most else episode for i, episode in enumerate(episodes)])
 
 
 def base_job(root: Path) -> None:

@@ -46,6 +46,9 @@ class Profile:
     base_repeats: int = 1
     """How often the base's episodes in the no-information worlds are drawn where the family has no policy-free bound
     on p0: that the base cannot reach a task there then rests on how often it was not seen to."""
+    scored: int | None = None
+    """Of each task's episodes so many are scored against the base (nats, bits), which takes longer than sampling them;
+    None: all."""
     chunk_tasks: int = 32
     """Tasks of one unit of work."""
     checkpoint_every: int = 10
@@ -87,6 +90,8 @@ class StudySpec:
             raise BadValue("seeds", self.seeds, ">= 1")
         if self.profile.episodes < self.thresholds.min_episodes:
             raise BadValue("episodes per task", self.profile.episodes, f">= {self.thresholds.min_episodes}")
+        if self.profile.scored is not None and not 1 <= self.profile.scored <= self.profile.episodes:
+            raise BadValue("scored episodes per task", self.profile.scored, f"1 to {self.profile.episodes}")
         find(self.design)
 
     @property

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from reachlab import Json
 from reachlab.errors import BadValue
 from reachlab.registry import Spec
-from reachlab.studies.designs import MAP
+from reachlab.studies.designs import CORE
 from reachlab.studies.spec import Profile, StudySpec
 
 SCHEMA = "reachlab.boundary/1"
@@ -45,7 +45,7 @@ SWEEPS = {
 
 @dataclass(frozen=True, slots=True)
 class BoundarySpec:
-    """One map: a study of the design ``map`` for each value of the dial."""
+    """One map: a study of the design ``core`` for each value of the dial."""
 
     family: str
     dial: str
@@ -68,7 +68,7 @@ class BoundarySpec:
         sizes = replace(self.profile, train_tasks=min(TRAIN_TASKS, self.profile.train_tasks))
         return {
             f"{self.dial}-{value}": StudySpec(
-                Spec(self.family, {**self.fixed, self.dial: value}), self.policy, sizes, self.seed, design=MAP.name
+                Spec(self.family, {**self.fixed, self.dial: value}), self.policy, sizes, self.seed, design=CORE.name
             )
             for value in self.values
         }
