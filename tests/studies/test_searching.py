@@ -301,7 +301,7 @@ def test_training_on_searches_takes_the_turns_that_plain_samples_may_take(
 
 
 def test_what_does_not_train_cannot_be_trained(tmp_path: Path) -> None:
-    with pytest.raises(BadValue, match="one that trains: sft"):
+    with pytest.raises(BadValue, match="a treatment that trains: sft"):
         train_one(micro_spec(), tmp_path / "t", Treatment.SEARCH, World.LIVE, report=lambda *_: None)
 
 
