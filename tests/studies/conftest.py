@@ -15,9 +15,9 @@ MICRO = Profile("micro", 10, 10, 16, 2, 4, 8, 2, 2, 8, chunk_tasks=5, checkpoint
 
 
 def micro_spec(
-    seed: int = 0, policy: str = "tiny", seeds: int = 1, family: str = "lexicon", **dials: Any
+    seed: int = 0, policy: str = "tiny", seeds: int = 1, family: str = "lexicon", design: str = "default", **dials: Any
 ) -> StudySpec:
-    return StudySpec(Spec(family, dials), policy=policy, profile=MICRO, seed=seed, seeds=seeds)
+    return StudySpec(Spec(family, dials), policy=policy, profile=MICRO, seed=seed, seeds=seeds, design=design)
 
 
 def without_costs(result: Json) -> Json:

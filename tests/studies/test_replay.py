@@ -37,7 +37,7 @@ FAMILY = Lexicon(digits=(4,), hops=(1, 2), entities=16)
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("replay") / "run"
-    run(micro_spec(family="program", kinds=["sort", "digest"], lengths=[2, 4]), out, workers=1)
+    run(micro_spec(family="program", design="core", kinds=["sort", "digest"], lengths=[2, 4]), out, workers=1)
     return out
 
 

@@ -101,7 +101,7 @@ def test_two_workers_give_the_same_result(finished: Path, tmp_path: Path) -> Non
 
 
 def test_another_seed_gives_other_tasks_and_numbers(finished: Path, tmp_path: Path) -> None:
-    result = run(micro_spec(seed=1), tmp_path / "c", workers=1)
+    result = run(micro_spec(seed=1, design="core"), tmp_path / "c", workers=1)
     before = json.loads((finished / "result.json").read_text())
     assert result["p0"]["value"] != before["p0"]["value"]
 
@@ -143,7 +143,7 @@ def test_faults_of_the_engine_are_counted_and_never_scored(base: HuggingFacePoli
 
 
 def test_three_training_runs_lift_the_condition(tmp_path: Path) -> None:
-    result = run(replace(micro_spec(), seeds=3), tmp_path / "f", workers=2)
+    result = run(micro_spec(seeds=3, design="core"), tmp_path / "f", workers=2)
     assert "conditional on one" not in result["verdicts"][0]["sentence"]
     rows = pq.read_table(tmp_path / "f" / "tasks.parquet").to_pylist()
     assert {r["seed"] for r in rows if r["arm"] == "rl·live"} == {0, 1, 2}
@@ -162,16 +162,16 @@ def test_a_directory_of_something_else_is_left_alone(finished: Path, tmp_path: P
 
 def test_broken_files_are_set_aside_and_made_again(tmp_path: Path) -> None:
     out = tmp_path / "g"
-    before = run(micro_spec(), out, workers=1)
+    before = run(micro_spec(design="core"), out, workers=1)
     chunk = RunStore(out).episodes(Arm(Treatment.BASE, None, World.LIVE), 0, 1)
     chunk.write_bytes(chunk.read_bytes()[:100])
     with pytest.warns(UserWarning, match="made again"):
-        after = run(micro_spec(), out, workers=1, resume=True)
+        after = run(micro_spec(design="core"), out, workers=1, resume=True)
     assert without_costs(after) == without_costs(before)
     assert chunk.with_name(f"{chunk.name}.corrupt").exists() and len(read_episodes(chunk)) == 80
     (out / "spec.json").write_text("{")
     with pytest.raises(CorruptRun, match="spec.json"):
-        run(micro_spec(), out, workers=1, resume=True)
+        run(micro_spec(design="core"), out, workers=1, resume=True)
 
 
 def test_a_chunk_of_another_arm_is_refused(finished: Path) -> None:

@@ -24,7 +24,7 @@ from reachlab.studies.transfer import elsewhere, transfer
 from .conftest import micro_spec
 
 PROGRAM = Spec("program", {"kinds": ["sort", "reverse"]})
-SPEC = replace(micro_spec(), family=PROGRAM, trained_on=Spec("lexicon"))
+SPEC = replace(micro_spec(design="core"), family=PROGRAM, trained_on=Spec("lexicon"))
 
 
 def test_the_training_split_is_of_the_family_trained_on(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_run_that_is_not_finished_is_refused(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("transfer") / "learned"
-    run(micro_spec(), out, workers=1)
+    run(micro_spec(design="core"), out, workers=1)
     return out
 
 

@@ -23,7 +23,7 @@ from reachlab.studies.context import Context, open_run
 from reachlab.studies.designs import PRIMARY
 from reachlab.studies.jobs import Report, one_thread
 from reachlab.studies.replay import task_of, with_donors_evidence
-from reachlab.studies.sources import ROWS
+from reachlab.studies.sources import rows_of
 from reachlab.studies.store import read_episodes
 
 
@@ -62,8 +62,9 @@ def provenance(root: Path, arm: str = "", report: Report = lambda done, total, r
         report(done, len(chunks), chosen.name)
         episodes = [e for e in read_episodes(context.store.episodes(chosen, index, chunk)) if not e.stop.is_fault]
         live += len(episodes)
-        for start in range(0, len(episodes), ROWS):
-            found += exchanged(context, chosen, index, episodes[start : start + ROWS])
+        rows = rows_of(context.family_of(chosen.split))
+        for start in range(0, len(episodes), rows):
+            found += exchanged(context, chosen, index, episodes[start : start + rows])
     counts = {"episodes": len(found), "faults": live - len(found)}
     return {"schema": "reachlab.provenance/1", "arm": chosen.name, **counts, **_summary(found)}
 

@@ -24,7 +24,7 @@ from reachlab.errors import BadValue, UnknownName
 from reachlab.studies.context import Context, open_run
 from reachlab.studies.jobs import Report, one_thread
 from reachlab.studies.rollout import drive
-from reachlab.studies.sources import ROWS
+from reachlab.studies.sources import rows_of
 from reachlab.studies.store import read_episodes
 
 
@@ -101,8 +101,9 @@ def _replay_chunk(context: Context, arm: Arm, index: int, chunk: int) -> Repeate
         return Repeated(len(recorded), (), len(recorded))
     policy, family = context.policy(arm, index), context.family_of(arm.split)
     differences, skipped = list[Difference](), 0
-    for start in range(0, len(recorded), ROWS):  # as they were sampled: together, so that padding is the same
-        part = recorded[start : start + ROWS]
+    rows = rows_of(family)
+    for start in range(0, len(recorded), rows):  # as they were sampled: together, so that padding is the same
+        part = recorded[start : start + rows]
         for old, new in zip(part, again(policy, family, part, imaginer=context.base), strict=True):
             if old.stop.is_fault:
                 skipped += 1

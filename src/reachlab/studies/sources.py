@@ -23,7 +23,7 @@ from typing import Protocol
 
 import numpy as np
 
-from reachlab import Episode, Task, Transcript, Treatment, World
+from reachlab import Episode, Family, Task, Transcript, Treatment, World
 from reachlab.envs.core import Interaction
 from reachlab.errors import BadValue
 from reachlab.policies.advantages import advantages, mixed
@@ -34,8 +34,9 @@ from reachlab.studies.matching import LONGEST, NOTHING, Bill, bill_of, owed
 from reachlab.studies.rollout import rollout
 from reachlab.studies.searching import search
 
-ROWS = 256
-"""Episodes sampled at a time: past this a tiny model's cache no longer fits the processor's."""
+ROWS, ROW_TOKENS = 256, 20_000
+"""Episodes sampled at a time, and the tokens that their budgets may add up to: past this a tiny model's cache no longer
+fits the processor's, and the caches of long episodes take gigabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +131,18 @@ def training_seed(context: Context, index: int) -> int:
 def sample(
     context: Context, policy: HuggingFacePolicy, tasks: Sequence[Task], world: World, seeds: Sequence[int]
 ) -> list[Episode]:
-    """Rollouts in batches of ``ROWS``."""
+    """Rollouts, so many side by side as ``rows_of`` says."""
     episodes: list[Episode] = []
-    for start in range(0, len(tasks), ROWS):
-        part, family = slice(start, start + ROWS), context.family_of(tasks[start].split)
+    while (start := len(episodes)) < len(tasks):
+        family = context.family_of(tasks[start].split)
+        part = slice(start, start + rows_of(family))
         episodes += rollout(policy, family, tasks[part], world, seeds[part], imaginer=context.base)
     return episodes
+
+
+def rows_of(family: Family) -> int:
+    """Episodes of *family* that are sampled together."""
+    return max(1, min(ROWS, ROW_TOKENS // max(1, family.budget.closed().tokens)))
 
 
 def demonstration(context: Context, task: Task, world: World) -> Transcript:
