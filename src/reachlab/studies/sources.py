@@ -34,7 +34,7 @@ from reachlab.studies.matching import LONGEST, NOTHING, Bill, bill_of, owed
 from reachlab.studies.rollout import rollout
 from reachlab.studies.searching import search
 
-ROWS, ROW_TOKENS = 256, 20_000
+ROWS, ROW_TOKENS = 256, 32_768
 """Episodes sampled at a time, and the tokens that their budgets may add up to: past this a tiny model's cache no longer
 fits the processor's, and the caches of long episodes take gigabytes."""
 
