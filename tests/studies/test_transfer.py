@@ -95,7 +95,7 @@ def test_the_verdict_is_told_of_the_transfer(moved: tuple[Path, Json], learned: 
 def test_the_record_replays_and_training_anew_gives_the_same_weights(moved: tuple[Path, Json], tmp_path: Path) -> None:
     """The weights that were taken over are what the spec stands for."""
     out, _ = moved
-    for arm in ("rl·live", "rl·live (train)"):
+    for arm in ("rl·live", "rl·closed (train)"):
         found = replay_run(out, arm)
         assert found.episodes > 0 and not found.differences
     anew = train_one(open_run(out).spec, tmp_path / "anew", Treatment.RL, World.LIVE, report=lambda *_: None)
