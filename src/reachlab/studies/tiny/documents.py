@@ -21,14 +21,13 @@ OBSERVATION_WEIGHT = 0.3
 """Loss weight of observations: enough to imagine them well, little enough to keep policy tokens first."""
 
 
-BIT = ("0", "1")
 BITS = ("00", "01", "10", "11")
 POSITIONS = tuple(DIGITS[:n] for n in range(3, 10))
 """Of a dial with n positions."""
 TURNINGS = tuple(tuple(space + way for way in WAYS[:n]) for n in (2, 3) for space in ("", " "))
 """Ways at a junction of a maze, the first in a text and later ones."""
 ALPHABETS: tuple[tuple[str, ...], ...] = (
-    PAIRS, DIGITS, SYLLABLES, tuple(VOWELS), tuple(CONSONANTS), BITS, BIT, *POSITIONS, *TURNINGS,
+    PAIRS, DIGITS, SYLLABLES, tuple(VOWELS), tuple(CONSONANTS), BITS, *POSITIONS, *TURNINGS,
 )  # fmt: skip
 """What is drawn uniformly: a piece is drawn from the first of these that has it, unless another one is named."""
 
