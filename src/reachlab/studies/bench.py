@@ -24,11 +24,11 @@ from reachlab import Arm, Json, Treatment, World
 from reachlab.errors import BadValue, UnknownName
 from reachlab.registry import Spec
 from reachlab.studies.designs import CORE, PRIMARY, SEARCH
-from reachlab.studies.jobs import Report, part
+from reachlab.studies.jobs import Report
 from reachlab.studies.reading import arms, estimate
 from reachlab.studies.spec import PROFILES, Profile, StudySpec
 from reachlab.studies.store import claim, published
-from reachlab.studies.study import run
+from reachlab.studies.study import run_each
 
 SCHEMA = "reachlab.bench/1"
 
@@ -131,11 +131,8 @@ def bench(
     """Run what is not finished, and read all. Raises CorruptRun for an *out* that holds something else."""
     out = Path(out)
     claim(out, spec.to_json(), resume, "bench")
-    studies, rows = spec.studies(), []
-    for done, (name, study) in enumerate(studies.items()):
-        result = run(study, out / name, workers=workers, resume=(out / name / "spec.json").exists(), command=command,
-                     report=part(report, done, len(studies), name))  # fmt: skip
-        rows.append(row(result))
+    results = run_each(spec.studies(), out, workers=workers, report=report, command=command)
+    rows = [row(result) for result in results]
     found: Json = {"schema": SCHEMA, "command": command, "spec": spec.to_json(), "rows": rows}
     _write(out, found)
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from reachlab.errors import BadValue, CorruptRun, ReachlabError
 from reachlab.studies.conclude import conclude
 from reachlab.studies.context import open_run
 from reachlab.studies.designs import Training
-from reachlab.studies.jobs import Call, Job, Report, default_workers, execute
+from reachlab.studies.jobs import Call, Job, Report, default_workers, execute, part
 from reachlab.studies.spec import ON_POLICY, StudySpec
 from reachlab.studies.store import RunStore, claim, read_json
 
@@ -45,6 +45,16 @@ def run(
     out = Path(out)
     sample_and_learn(spec, out, workers=workers or default_workers(), resume=resume, report=report)
     return conclude(out, command)
+
+
+def run_each(
+    studies: Mapping[str, StudySpec], out: Path, *, workers: int | None, report: Report, command: str
+) -> Iterator[Json]:
+    """Each study in a folder of its own in *out*, taken up where it was stopped: result.json's contents, in order."""
+    for done, (name, spec) in enumerate(studies.items()):
+        begun = (out / name / "spec.json").exists()
+        told = part(report, done, len(studies), name)
+        yield run(spec, out / name, workers=workers, resume=begun, report=told, command=command)
 
 
 def train_one(

@@ -32,9 +32,9 @@ from reachlab.studies.boundary import theory
 from reachlab.studies.boundary.spec import SCHEMA, BoundarySpec
 from reachlab.studies.collect import collect_arm, study_counts
 from reachlab.studies.context import Context, open_run
-from reachlab.studies.jobs import Report, part
+from reachlab.studies.jobs import Report
 from reachlab.studies.store import claim, published, read_lines
-from reachlab.studies.study import run
+from reachlab.studies.study import run_each
 
 BLOCKS = 10
 """Points of the curve that closed training climbs."""
@@ -58,11 +58,10 @@ def boundary(
 
     out = Path(out)
     claim(out, spec.to_json(), resume, "map")
-    studies, rows = spec.studies(), []
-    for done, (name, study) in enumerate(studies.items()):
-        result = run(study, out / name, workers=workers, resume=(out / name / "spec.json").exists(), command=command,
-                     report=part(report, done, len(studies), name))  # fmt: skip
-        rows.append(read(out / name, spec.values[done], result))
+    studies = spec.studies()
+    results = run_each(studies, out, workers=workers, report=report, command=command)
+    places = zip(studies, spec.values, results, strict=True)
+    rows = [read(out / name, value, result) for name, value, result in places]
     found: Json = {"schema": SCHEMA, "command": command, "spec": spec.to_json(), **located(rows)}
     with published(out / "boundary.json") as temporary:
         temporary.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
