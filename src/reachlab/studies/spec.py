@@ -99,8 +99,7 @@ class StudySpec:
         return find(self.design)
 
     def tasks(self, family: Family, split: Split) -> list[Task]:
-        first = self.seed * TASK_BLOCK
-        return [family.task(split, first + i) for i in range(self.count(split))]
+        return self._drawn(family, split, self.count(split))
 
     def count(self, split: Split) -> int:
         """Tasks of a split."""
@@ -108,8 +107,11 @@ class StudySpec:
 
     def pool(self, family: Family) -> list[Task]:
         """The tasks that are trained on: the training split, and more of the same where the design asks for more."""
+        return self._drawn(family, "train", self.profile.train_tasks * self.designed.more_tasks)
+
+    def _drawn(self, family: Family, split: Split, count: int) -> list[Task]:
         first = self.seed * TASK_BLOCK
-        return [family.task("train", first + i) for i in range(self.profile.train_tasks * self.designed.more_tasks)]
+        return [family.task(split, first + i) for i in range(count)]
 
     def chunks(self, split: Split) -> int:
         """Units of work of one arm on a split."""
