@@ -461,7 +461,7 @@ class Policy(Protocol):
 
 
 class Imaginer(Protocol):
-    """A policy that can also write observations (the imagined world)."""
+    """Writes the observations of one rollout in the imagined world. It may keep what it has read of each episode."""
 
     def imagine(
         self,

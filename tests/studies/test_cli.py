@@ -55,7 +55,7 @@ def call(*arguments: str) -> Result:
         (("episode", "lexicon", "--policy", "reachlab.envs.lexicon:Lexicon"), "this one has no session()"),
         (
             ("episode", "lexicon", "--world", "imagined", "--base", "reachlab.envs.lexicon:Lexicon"),
-            "this one has no imagine()",
+            "this one has no imaginer()",
         ),
         (("run", "lexicon", "--seed", "-1"), "0 to 999999"),
         (("episode", "lexicon", "--world", "lif"), "Did you mean 'live'?"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reachlab import Json, Task, Transcript, Treatment, World
+from reachlab import Arm, Json, Task, Transcript, Treatment, World
 from reachlab.envs.core import Interaction
 from reachlab.envs.hash import Hash
 from reachlab.envs.rule import Rule
@@ -18,7 +18,7 @@ from reachlab.policies.learner import Learner
 from reachlab.studies import StudySpec, matching, training
 from reachlab.studies.collect import collect_arm, study_counts
 from reachlab.studies.context import Context
-from reachlab.studies.designs import DEFAULT, FED, INTERNALISE, RIVALS, Training
+from reachlab.studies.designs import CORE, FED, INTERNALISE, RIVALS, Training
 from reachlab.studies.jobs import one_thread
 from reachlab.studies.markdown import markdown
 from reachlab.studies.matching import Bill, owed, unmatched, whole_path
@@ -89,10 +89,10 @@ def test_closed_rivals_wait_for_distil_in_a_matched_design_only(tmp_path: Path) 
         assert "train rl·live #0" in jobs["train distil·live #0"].needs
 
 
-def test_the_design_has_the_default_arms_and_more_to_learn_from(tmp_path: Path) -> None:
+def test_the_design_has_the_core_arms_and_more_to_learn_from(tmp_path: Path) -> None:
     context = Context(spec_of(), RunStore(tmp_path))
     evaluated = [task.id for task in context.tasks("train")]
-    assert INTERNALISE.arms == DEFAULT.arms
+    assert {Arm(Treatment.DISTIL, World.LIVE, World.CLOSED), *CORE.arms} < set(INTERNALISE.arms)
     assert [task.id for task in context.pool[: len(evaluated)]] == evaluated
     assert len({task.id for task in context.pool}) == len(context.pool) == INTERNALISE.more_tasks * len(evaluated)
     assert [t.id for t in Context(spec_of("default"), RunStore(tmp_path)).pool] == evaluated

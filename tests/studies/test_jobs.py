@@ -54,3 +54,14 @@ def test_the_first_error_arrives_with_its_message(tmp_path: Path, workers: int) 
         execute(jobs, workers, lambda *_: None)
     assert not (tmp_path / "bad").exists()
     assert workers == 2 or not (tmp_path / "c").exists()
+
+
+def test_graphs_beside_each_other_keep_their_needs_and_their_order(tmp_path: Path) -> None:
+    for group in ("one", "two"):
+        (tmp_path / group).mkdir()
+    jobs = [job.within(group, i) for i, group in enumerate(("one", "two")) for job in graph(tmp_path / group)]
+    heard: list[str] = []
+    execute(jobs[::-1], 1, lambda *_: None, lambda job: heard.append(job.name))
+    assert heard[0] == "one: d" and {name[:3] for name in heard[:4]} == {"one"}
+    for group in ("one", "two"):
+        assert (tmp_path / group / "log").read_text().split() == ["d", "a", "b", "c"]

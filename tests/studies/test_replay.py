@@ -43,7 +43,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def sampled(base: HuggingFacePolicy, world: World = World.LIVE) -> list[Episode]:
     tasks = [FAMILY.task("test", i % 8) for i in range(48)]
-    return rollout(base, FAMILY, tasks, world, list(range(48)), imaginer=base)
+    return rollout(base, FAMILY, tasks, world, list(range(48)), imaginer=base.imaginer())
 
 
 def test_a_whole_run_repeats_itself_without_its_tools(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +88,7 @@ def test_a_replay_does_not_depend_on_the_threads_of_its_process(finished: Path) 
 @pytest.mark.parametrize("world", list(World))
 def test_every_world_repeats_itself(base: HuggingFacePolicy, world: World) -> None:
     episodes = sampled(base, world)
-    for old, new in zip(episodes, again(base, FAMILY, episodes, imaginer=base), strict=True):
+    for old, new in zip(episodes, again(base, FAMILY, episodes, imaginer=base.imaginer()), strict=True):
         assert difference(old, new) == ""
 
 

@@ -106,7 +106,7 @@ def test_an_engine_without_numbers_is_a_fault(base: HuggingFacePolicy) -> None:
 def test_an_episode_holds_everything_to_score_it_again(base: HuggingFacePolicy, world: World) -> None:
     family = Lexicon(hops=(1, 2))
     tasks = [family.task("test", i % 20) for i in range(60)]
-    episodes = rollout(base, family, tasks, world, list(range(60)), imaginer=base)
+    episodes = rollout(base, family, tasks, world, list(range(60)), imaginer=base.imaginer())
     for episode, task in zip(episodes, tasks, strict=True):
         t = episode.transcript
         assert episode.task == task.id and episode.world is world
@@ -124,7 +124,7 @@ def test_the_base_imagines_facts_about_the_name_it_asked_for(base: HuggingFacePo
     family = Lexicon(digits=(4,))
     tasks = [family.task("test", i) for i in range(40)]
     seen = 0
-    for episode in rollout(base, family, tasks, World.IMAGINED, list(range(40)), imaginer=base):
+    for episode in rollout(base, family, tasks, World.IMAGINED, list(range(40)), imaginer=base.imaginer()):
         for before, after in zip(episode.messages, episode.messages[1:], strict=False):
             if after.role == "tool" and "search" in before.content:
                 asked = re.search(r'"query": "(\w+)\'s code"', before.content)

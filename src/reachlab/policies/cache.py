@@ -79,6 +79,11 @@ class Rows:
         cache.layers = list(self.layers)
         return cache
 
+    def cut(self, row: int, length: int) -> None:
+        """Forget all but the first *length* tokens of a row: the columns of the others become holes."""
+        self.mask_B_C[row, self.mask_B_C[row].nonzero()[length:, 0]] = False
+        self.lengths_B[row] = length
+
     def select(self, rows: torch.Tensor) -> Rows:
         """Copies of the given rows, without the columns that none of them uses."""
         mask = self.mask_B_C[rows]

@@ -8,15 +8,18 @@ Not covered: verifiers that accept more than the listed answers (there enumerati
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from reachlab import TokenKind, Transcript
 from reachlab.errors import BadValue
-from reachlab.policies.scoring import batches, logprobs
+from reachlab.policies.cache import Rows
+from reachlab.policies.session import feed
 
+ROWS = 256
+"""Prefixes that are read together."""
 MOST_SEQUENCES = 20_000
 """More tokenisations than this of one answer are refused: sample p0 instead."""
 
@@ -66,6 +69,30 @@ def _by_piece(texts: Sequence[str]) -> dict[str, list[int]]:
     return pieces
 
 
+@dataclass
+class _Prefix:
+    """The beginning that some token sequences share; prompts and prefixes are read once, however many share them."""
+
+    next: dict[int, _Prefix] = field(default_factory=dict)
+    whole: bool = False
+    """Whether one of the sequences ends here."""
+
+    def add(self, way: Sequence[int]) -> None:
+        place = self
+        for token in way:
+            place = place.next.setdefault(token, _Prefix())
+        place.whole = True
+
+
+@dataclass
+class _Reached:
+    """A prefix after the prompt of a task, and the log-probability of coming this far."""
+
+    task: int
+    prefix: _Prefix
+    logprob: torch.Tensor
+
+
 @torch.inference_mode()
 def exact_success(
     model: PreTrainedModel,
@@ -76,22 +103,43 @@ def exact_success(
     max_tokens: int,
 ) -> np.ndarray:
     """(N,) probability under *model*, temperature 1, that the turn after each prompt is one of its answers."""
-    transcripts, owners = [], []
-    for task, (prompt, accepted) in enumerate(zip(prompts, answers, strict=True)):
-        for way in {way for answer in set(accepted) for way in tokenisations.of(answer)}:
+    starts = []
+    zero = torch.zeros((), dtype=torch.float64, device=model.device)
+    for task, accepted in enumerate(answers):
+        starts.append(_Reached(task, _Prefix(), zero))
+        for way in {way for answer in accepted for way in tokenisations.of(answer)}:
             if len(way) < max_tokens:
-                kinds = [TokenKind.PROMPT] * len(prompt) + [TokenKind.POLICY] * (len(way) + 1)
-                ids = np.array([*prompt, *way, stop_ids[0]])
-                transcripts.append(Transcript(ids, np.array(kinds, dtype=np.uint8), np.zeros(len(ids))))
-                owners.append(task)
-    total = np.zeros(len(prompts))
+                starts[-1].prefix.add(way)
+    total = torch.zeros(len(prompts), dtype=torch.float64, device=model.device)
     stops = torch.tensor(sorted(stop_ids), device=model.device)
-    for batch in batches(transcripts, (TokenKind.POLICY,), model.device):
-        logprobs_N_V = logprobs(model, batch).double()
-        each_N = logprobs_N_V.gather(1, batch.wanted.ids_N[:, None])[:, 0]
-        rows_N = batch.wanted.rows_N
-        last_N = torch.cat([rows_N[1:] != rows_N[:-1], torch.ones(1, dtype=torch.bool, device=rows_N.device)])
-        each_N[last_N] = torch.logsumexp(logprobs_N_V[last_N][:, stops], dim=-1)
-        sums = torch.zeros(len(batch.index), dtype=torch.float64, device=rows_N.device).index_add(0, rows_N, each_N)
-        np.add.at(total, [owners[i] for i in batch.index], sums.exp().cpu().numpy())
-    return total
+    for begin in range(0, len(starts), ROWS):
+        part = starts[begin : begin + ROWS]
+        rows, logits_B_V = feed(model, None, [prompts[start.task] for start in part])
+        _descend(model, stops, rows, logits_B_V, part, total)
+    return total.cpu().numpy()
+
+
+def _descend(
+    model: PreTrainedModel,
+    stops: torch.Tensor,
+    rows: Rows,
+    logits_B_V: torch.Tensor,
+    reached: Sequence[_Reached],
+    total_N: torch.Tensor,
+) -> None:
+    """Add to *total_N* what ends at each of the prefixes reached, and go on to what follows them, depth first."""
+    logprobs_B_V = torch.log_softmax(logits_B_V, dim=-1).double()
+    ends_B = torch.logsumexp(logprobs_B_V[:, stops], dim=-1)
+    for row, at in enumerate(reached):
+        if at.prefix.whole:
+            total_N[at.task] += (at.logprob + ends_B[row]).exp()
+    longer = [(row, token) for row, at in enumerate(reached) for token in at.prefix.next]
+    for begin in range(0, len(longer), ROWS):
+        part = longer[begin : begin + ROWS]
+        index, tokens = torch.tensor(part, device=logits_B_V.device).T
+        logprobs_K = torch.stack([reached[row].logprob for row, _ in part]) + logprobs_B_V[index, tokens]
+        further = [
+            _Reached(reached[row].task, reached[row].prefix.next[token], logprob)
+            for (row, token), logprob in zip(part, logprobs_K, strict=True)
+        ]
+        _descend(model, stops, *feed(model, rows.select(index), tokens[:, None].tolist()), further, total_N)

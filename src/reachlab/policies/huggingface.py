@@ -17,10 +17,11 @@ import transformers
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from reachlab import ActRequest, Prompt, ToolResult, Transcript
+from reachlab import Prompt, Transcript
 from reachlab.errors import BadValue
 from reachlab.policies.chat import ChatTemplate
 from reachlab.policies.enumeration import Tokenisations, exact_success
+from reachlab.policies.imaginer import HuggingFaceImaginer
 from reachlab.policies.scoring import TokenScores, score
 from reachlab.policies.session import HuggingFaceSession
 
@@ -64,25 +65,10 @@ class HuggingFacePolicy:
         """The same tokenizer with other weights."""
         return HuggingFacePolicy(name, model, self.tokenizer)
 
-    def imagine(
-        self,
-        transcripts: Sequence[Transcript],
-        results: Sequence[Sequence[ToolResult]],
-        seeds: Sequence[int],
-        max_tokens: int,
-    ) -> list[str]:
-        """See ``reachlab.Imaginer``. The text ends at the template's end of a tool result, or at *max_tokens*."""
-        stop = self.template.observation_stop
-        session = HuggingFaceSession(self.model, self.template, self.stop_ids | {stop})
-        requests = [
-            ActRequest(session.open([*t.ids.tolist(), *self.template.imagined_prefix(tuple(r))], seed), max_tokens)
-            for t, r, seed in zip(transcripts, results, seeds, strict=True)
-        ]
-        place = {request.handle: i for i, request in enumerate(requests)}
-        texts = [""] * len(requests)
-        for handle, turn in session.act(requests):
-            texts[place[handle]] = turn.text.rstrip("\n")
-        return texts
+    def imaginer(self) -> HuggingFaceImaginer:
+        """A new ``reachlab.Imaginer``, for one rollout."""
+        stops = self.stop_ids | {self.template.observation_stop}
+        return HuggingFaceImaginer(self.template, HuggingFaceSession(self.model, self.template, stops))
 
     def score(self, base: HuggingFacePolicy, transcripts: Sequence[Transcript]) -> list[TokenScores]:
         return score(self.model, base.model, transcripts)

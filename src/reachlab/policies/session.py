@@ -65,6 +65,19 @@ class HuggingFaceSession:
         count = len(ids)
         return self._add(Thread(list(ids), [int(TokenKind.PROMPT)] * count, [0.0] * count, seed, count))
 
+    @torch.inference_mode()
+    def rewind(self, handle: int, ids: Sequence[int], seed: int) -> int:
+        """The handle, as if opened with these ids; what it has read of their beginning stays read."""
+        past = self._threads[handle]
+        read = min(len(past.ids) - past.unread, len(ids) - 1)
+        shared = next((i for i in range(read) if past.ids[i] != ids[i]), read)
+        thread = Thread(list(ids), [int(TokenKind.PROMPT)] * len(ids), [0.0] * len(ids), seed, len(ids) - shared)
+        if past.rows is not None:
+            past.rows.cut(past.row, shared)
+            thread.rows, thread.row = past.rows, past.row
+        self._threads[handle] = thread
+        return handle
+
     def append(self, handle: int, results: Sequence[ToolResult]) -> None:
         suffix = self.template.suffix(tuple(results))
         self._threads[handle].push(suffix.ids, suffix.kinds)

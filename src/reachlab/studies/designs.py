@@ -69,6 +69,13 @@ def _core() -> tuple[Arm, ...]:
     return (*base, closed, PRIMARY, *moved, *seen)
 
 
+def _internalise() -> tuple[Arm, ...]:
+    """What C3 compares: the closed policy that was fed live, and those that are trained closed."""
+    fed = Arm(Treatment.DISTIL, World.LIVE, World.CLOSED)
+    rival = Arm(Treatment.RFT, World.CLOSED, World.CLOSED)
+    return (*_core(), rival, fed, replace(rival, split="train"), replace(fed, split="train"))
+
+
 def _search() -> tuple[Arm, ...]:
     """What searching buys without training, with the tools and without them, and training on what it found."""
     found = [Arm(Treatment.SEARCH, None, world) for world in (World.CLOSED, World.LIVE)]
@@ -77,7 +84,7 @@ def _search() -> tuple[Arm, ...]:
 
 DEFAULT = Design("default", _default())
 CORE = Design("core", _core())
-INTERNALISE = Design("internalise", DEFAULT.arms, matched=True, more_tasks=25, more_fitting=6)
+INTERNALISE = Design("internalise", _internalise(), matched=True, more_tasks=25, more_fitting=6)
 """Whether what was learned live stays when the tool is gone. A rule shows in its instances: of the default profile's
 80 tasks distil memorises the answers (.04 on fresh numbers of Rule), of 2,000 it learns the rule (.9 and more)."""
 SEARCH = Design("search", _search())

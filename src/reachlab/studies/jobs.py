@@ -17,12 +17,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 POLL_SECONDS = 0.5
 _THREADS = "OMP_NUM_THREADS"
+_MALLOPT = {-3: 2**25, -1: 2**29}
+"""glibc's M_MMAP_THRESHOLD at its greatest, and M_TRIM_THRESHOLD (malloc.h), bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +56,28 @@ class Job:
     """A file with one line per finished step, and ``steps`` of them in all."""
     steps: int = 0
 
+    def within(self, group: str, place: int) -> Job:
+        """The same job among those of other groups, of which the one with the lowest *place* comes first."""
+        needs = tuple(f"{group}: {name}" for name in self.needs)
+        return replace(self, name=f"{group}: {self.name}", needs=needs, priority=self.priority - 100 * place)
+
 
 Report = Callable[[float, float, str], None]
 """Called with (weight done, weight in all, what is running)."""
 
 
-def part(report: Report, before: int, parts: int, name: str) -> Report:
-    """The progress of one of several graphs as a part of the whole: each counts the same."""
+def execute(
+    jobs: Sequence[Job], workers: int, report: Report, finished: Callable[[Job], None] = lambda job: None
+) -> None:
+    """Run what is not done yet. The first error stops the rest and is raised here.
 
-    def told(done: float, total: float, running: str) -> None:
-        share = min(done / total, 1.0) if total else 0.0
-        report(before + share, parts, f"{name}: {running or 'analysing and drawing'}")
-
-    return told
-
-
-def execute(jobs: Sequence[Job], workers: int, report: Report) -> None:
-    """Run what is not done yet. The first error stops the rest and is raised here."""
+    *finished* hears of each job that is done, in this process, while the others go on.
+    """
     waiting = {job.name: job for job in jobs if not job.out.exists()}
     total = sum(job.weight for job in waiting.values())
     if not waiting:
         return
-    progress = _Progress(total, report)
+    progress = _Progress(total, report, finished)
     if workers == 1:
         _execute_here(waiting, progress)
     else:
@@ -88,8 +90,13 @@ def default_workers() -> int:
 
 
 class _Progress:
-    def __init__(self, total: float, report: Report) -> None:
-        self.total, self.done, self._report = total, 0.0, report
+    def __init__(self, total: float, report: Report, finished: Callable[[Job], None]) -> None:
+        self.total, self.done, self._report, self._finished = total, 0.0, report, finished
+
+    def finish(self, job: Job, waiting: dict[str, Job]) -> None:
+        self.done += job.weight
+        del waiting[job.name]
+        self._finished(job)
 
     def show(self, running: Sequence[Job]) -> None:
         partly = sum(job.weight * _share(job) for job in running)
@@ -130,8 +137,7 @@ def _execute_here(waiting: dict[str, Job], progress: _Progress) -> None:
         progress.show([job])
         with _ticking(progress, job):
             job.run()
-        progress.done += job.weight
-        del waiting[job.name]
+        progress.finish(job, waiting)
     progress.show([])
 
 
@@ -169,9 +175,7 @@ def _execute_pool(waiting: dict[str, Job], workers: int, progress: _Progress) ->
             done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
             for future in done:
                 future.result()
-                job = running.pop(future)
-                progress.done += job.weight
-                del waiting[job.name]
+                progress.finish(running.pop(future), waiting)
         progress.show([])
     except BaseException:
         _kill(pool)
@@ -186,6 +190,7 @@ def _kill(pool: ProcessPoolExecutor) -> None:
 
 
 def _start_worker() -> None:
+    _keep_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _one_thread()
@@ -203,6 +208,14 @@ def _return_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+def _keep_memory() -> None:
+    """Let glibc keep what is freed until a job ends: mapping each tensor anew cost up to a sixth of the time."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for option, most in _MALLOPT.items():
+            mallopt(option, most)
 
 
 def _one_thread() -> None:

@@ -56,7 +56,7 @@ def rollout(
     budget: Budget | None = None,
     imaginer: Imaginer | None = None,
 ) -> list[Episode]:
-    """One episode per (task, seed), in order. The imagined world needs an *imaginer*, the base policy."""
+    """One episode per (task, seed), in order. The imagined world needs an *imaginer*, a new one of the base."""
     interactions = [Interaction(family, t, world, budget, seed=s) for t, s in zip(tasks, seeds, strict=True)]
     return drive(policy, interactions, seeds, imaginer)
 
@@ -114,11 +114,12 @@ def play(family: Family, policy: str, base: str | None, world: World, split: Spl
         raise BadValue("policy", policy, "a reachlab.Policy; this one has no session()")
     imaginer = None
     if world is World.IMAGINED:
-        imaginer = actor if base in (None, policy) else Spec(base or policy).build("policies")
-        if not callable(getattr(imaginer, "imagine", None)):
-            raise BadValue("base", base or policy, "a reachlab.Imaginer; this one has no imagine()")
-        words = [p.tokenizer.get_vocab() for p in (actor, imaginer) if hasattr(p, "tokenizer")]
-        if imaginer is not actor and len(words) == 2 and words[0] != words[1]:
+        writer = actor if base in (None, policy) else Spec(base or policy).build("policies")
+        if not callable(getattr(writer, "imaginer", None)):
+            raise BadValue("base", base or policy, "a policy that writes observations; this one has no imaginer()")
+        imaginer = writer.imaginer()
+        words = [p.tokenizer.get_vocab() for p in (actor, writer) if hasattr(p, "tokenizer")]
+        if writer is not actor and len(words) == 2 and words[0] != words[1]:
             raise BadValue("base", base, f"a policy with the vocabulary of {policy!r}: it continues the same token ids")
     interaction = Interaction(family, asked, world, budget, seed=seed)
     offered = tuple(str(schema["function"]["name"]) for schema in interaction.prompt.tools)

@@ -29,7 +29,7 @@ def check_with_policy(family: Family, policy: HuggingFacePolicy) -> list[Finding
 def _mask(family: Family, policy: HuggingFacePolicy) -> Iterator[Finding]:
     tasks = asked(family, "test", EPISODES)
     for world in World:
-        for episode in rollout(policy, family, tasks, world, list(range(len(tasks))), imaginer=policy):
+        for episode in rollout(policy, family, tasks, world, list(range(len(tasks))), imaginer=policy.imaginer()):
             if _said(policy, episode) != [m.content for m in episode.messages if m.role == "assistant"]:
                 fix = "choose a template and a call format that leave earlier turns as they were sampled"
                 yield broken("the mask marks what was sampled", f"{episode.task} in {world}", fix)

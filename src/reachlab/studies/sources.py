@@ -136,7 +136,7 @@ def sample(
     while (start := len(episodes)) < len(tasks):
         family = context.family_of(tasks[start].split)
         part = slice(start, start + rows_of(family))
-        episodes += rollout(policy, family, tasks[part], world, seeds[part], imaginer=context.base)
+        episodes += rollout(policy, family, tasks[part], world, seeds[part], imaginer=context.base.imaginer())
     return episodes
 
 

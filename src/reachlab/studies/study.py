@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import reachlab
@@ -18,7 +18,7 @@ from reachlab.errors import BadValue, CorruptRun, ReachlabError
 from reachlab.studies.conclude import conclude
 from reachlab.studies.context import open_run
 from reachlab.studies.designs import Training
-from reachlab.studies.jobs import Call, Job, Report, default_workers, execute, part
+from reachlab.studies.jobs import Call, Job, Report, default_workers, execute
 from reachlab.studies.spec import ON_POLICY, StudySpec
 from reachlab.studies.store import RunStore, claim, read_json
 
@@ -49,12 +49,29 @@ def run(
 
 def run_each(
     studies: Mapping[str, StudySpec], out: Path, *, workers: int | None, report: Report, command: str
-) -> Iterator[Json]:
-    """Each study in a folder of its own in *out*, taken up where it was stopped: result.json's contents, in order."""
-    for done, (name, spec) in enumerate(studies.items()):
-        begun = (out / name / "spec.json").exists()
-        told = part(report, done, len(studies), name)
-        yield run(spec, out / name, workers=workers, resume=begun, report=told, command=command)
+) -> list[Json]:
+    """Each study in a folder of its own in *out*, taken up where it was stopped: result.json's contents, in order.
+
+    Their jobs are one graph, so that no worker waits for the last job of a study; each is analysed once it is whole.
+    """
+    jobs, left, results = list[Job](), dict[str, set[str]](), dict[str, Json]()
+    with ExitStack() as stack:
+        for place, (name, spec) in enumerate(studies.items()):
+            store = prepare(spec, out / name, (out / name / "spec.json").exists())
+            stack.enter_context(_nothing_left_of_a_bad_start(store))
+            own = [job.within(name, place) for job in lay_out(spec, store)]
+            jobs += own
+            left[name] = {job.name for job in own if not job.out.exists()}
+
+        def finished(job: Job) -> None:
+            for name, open_jobs in left.items():
+                if job.name in open_jobs:
+                    open_jobs.remove(job.name)
+                    if not open_jobs:
+                        results[name] = conclude(out / name, command)
+
+        execute(jobs, workers or default_workers(), report, finished)
+    return [results[name] if name in results else conclude(out / name, command) for name in studies]
 
 
 def train_one(

@@ -120,7 +120,7 @@ def measure(family: Spec, policy: str, profile: Profile, t: float) -> Survey:
     asked = [built.task("test", UNUSED + i) for i in range(ASKED) for _ in range(TRIES)]
 
     def play(world: World) -> list[Episode]:
-        return rollout(base, built, asked, world, list(range(len(asked))), imaginer=base)
+        return rollout(base, built, asked, world, list(range(len(asked))), imaginer=base.imaginer())
 
     play(World.LIVE)  # the first batch of a process pays for what the others find ready
     timed = {world: _clock(partial(play, world)) for world in World}
