@@ -1,8 +1,10 @@
 """One registry for everything that is chosen by name: families, policies, tools, sandboxes.
 
 A name is a short name of the table below, ``module:attribute``, or an entry point in the group
-``reachlab.<kind>``; for policies also a path or a Hugging Face name (``owner/name``). Nothing is imported before it
-is resolved, and a plug-in that cannot be imported breaks only itself.
+``reachlab.<kind>``; for policies also a path or a Hugging Face name (``owner/name``), or where it runs and what:
+``vllm:owner/name``, ``openai:http://127.0.0.1:8000/v1#model``, ``chat:langchain_openai:ChatOpenAI``; options stand behind
+a question mark, ``hf:owner/name?dtype=bfloat16``. Nothing is imported before it is resolved, and a plug-in that cannot
+be imported breaks only itself.
 
 Not covered: checking that what a name resolves to satisfies its Protocol; whoever builds it does.
 """
@@ -19,6 +21,7 @@ from functools import lru_cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import parse_qsl
 
 from reachlab import Json
 from reachlab.errors import BadValue, BrokenPlugin, MissingExtra, ReachlabError, UnknownName
@@ -55,11 +58,21 @@ SHORT_NAMES: dict[str, dict[str, str]] = {
     "sandboxes": {"jail": "reachlab.sandbox.jail:Jail", "docker": "reachlab.sandbox.docker:Docker"},
 }
 """Short name to dotted path, by kind."""
+RUNNERS = {
+    "hf": "reachlab.policies.huggingface:load",
+    "vllm": "reachlab.policies.vllm:load",
+    "openai": "reachlab.policies.endpoint:connect",
+    "chat": "reachlab.policies.chat_model:load",
+}
+"""What runs a policy named ``runner:target?option=value&...``: called with the target and the options."""
 ONE = {"families": "family", "policies": "policy", "tools": "tool", "sandboxes": "sandbox"}
 """What an error calls something of a kind."""
 
 EXTRAS = {
     "vllm": "vllm",
+    "peft": "lora",
+    "openai": "openai",
+    "langchain_openai": "openai",
     "docker": "docker",
     "mcp": "mcp",
     "sentence_transformers": "dense",
@@ -69,7 +82,6 @@ EXTRAS = {
 }
 """Packages that come with an extra of reachlab: what to install is said where one is missing."""
 
-_LOADER = "reachlab.policies.huggingface:load"
 _DOTTED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
@@ -114,15 +126,39 @@ def resolve(kind: Kind, spec: str | Spec) -> Any:
     table = _table(kind)
     if name in table:
         return _load(kind, name, table[name])
+    if kind == "policies" and name.partition(":")[0] in RUNNERS:
+        return _run_by(name)
     plug_ins = _plug_ins(kind)
     if name in plug_ins:
         return _plugged(kind, plug_ins[name])
     if _DOTTED.fullmatch(name):
         return _load(kind, name, name)
     if kind == "policies" and ("/" in name or Path(name).exists()):
-        return partial(_load(kind, name, _LOADER), name)
-    hints = {"policies": "A path or a Hugging Face name (owner/name) works too, as does module:attribute."}
+        return partial(_load(kind, name, RUNNERS["hf"]), name)
+    hints = {
+        "policies": "A path or a Hugging Face name (owner/name) works too, as do module:attribute and "
+        f"runner:target with the runners {', '.join(RUNNERS)}."
+    }
     raise UnknownName(ONE[kind], name, names(kind), hints.get(kind, "module:attribute works too."))
+
+
+def _run_by(name: str) -> Callable[..., Any]:
+    """The runner of ``runner:target?option=value&...``, with all of it. Values are JSON where they read as such."""
+    runner, _, rest = name.partition(":")
+    target, _, query = rest.partition("?")
+    if not target:
+        raise BadValue("policy", name, f"{runner}:target, such as {runner}:owner/name")
+    factory = _load("policies", name, RUNNERS[runner])
+    options = {key: _plain(value) for key, value in parse_qsl(query, keep_blank_values=True)}
+    _check_options("policies", name, partial(factory, target), options)
+    return partial(factory, target, **options)
+
+
+def _plain(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def names(kind: Kind) -> list[str]:

@@ -39,7 +39,8 @@ def evaluate_job(root: Path, arm: Arm, index: int, chunk: int) -> None:
         write_episodes(out, search(policy, family, repeated, arm.evaluated, seeds, context.spec.search))
         return
     episodes = sample(context, policy, repeated, arm.evaluated, seeds)
-    most = context.spec.profile.scored or count
+    repeat = arm.training is None and index > 0  # of the base only successes are counted then
+    most = 0 if repeat else context.spec.profile.scored or count
     first = [episode for i, episode in enumerate(episodes) if i % count < most]
     scored = iter(score_episodes(policy, context.base, first))
     write_episodes(out, [next(scored) if i % count < most else episode for i, episode in enumerate(episodes)])

@@ -23,8 +23,6 @@ from typing import Any
 
 POLL_SECONDS = 0.5
 _THREADS = "OMP_NUM_THREADS"
-_MALLOPT = {-3: 2**25, -1: 2**29}
-"""glibc's M_MMAP_THRESHOLD at its greatest, and M_TRIM_THRESHOLD (malloc.h), bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +188,6 @@ def _kill(pool: ProcessPoolExecutor) -> None:
 
 
 def _start_worker() -> None:
-    _keep_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _one_thread()
@@ -208,14 +205,6 @@ def _return_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
-
-
-def _keep_memory() -> None:
-    """Let glibc keep what is freed until a job ends: mapping each tensor anew cost up to a sixth of the time."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        for option, most in _MALLOPT.items():
-            mallopt(option, most)
 
 
 def _one_thread() -> None:
