@@ -8,9 +8,11 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 # `python -m` throughout: the scripts in bin/ carry an absolute path, which a moved folder breaks.
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+VLLM := .venv-vllm/bin/python
+VLLM_PIP := $(VLLM) -m pip --disable-pip-version-check install --quiet
 export MPLBACKEND := Agg
 
-.PHONY: demo test lint unit services attacks wheel-test clean help
+.PHONY: demo test lint unit services attacks wheel-test vllm vllm-test clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -19,6 +21,8 @@ help:
 	@echo "make services    the slow tests"
 	@echo "make attacks     every attack on every sandbox (Docker where an engine starts)"
 	@echo "make wheel-test  build the wheel and try it in a clean environment"
+	@echo "make vllm        set up .venv-vllm: vLLM for processors, apart from everything else (3 GB)"
+	@echo "make vllm-test   the tests of the real vLLM engine, in .venv-vllm"
 	@echo "make clean       remove environments, builds and runs"
 
 demo: .venv/.required
@@ -34,8 +38,8 @@ lint: .venv/.development
 
 # Sandboxes have limits in seconds: their tests have the machine to themselves.
 unit: .venv/.development
-	$(PY) -m pytest -m "not services" tests/sandbox
-	$(PY) -m pytest -m "not services" --ignore tests/sandbox --numprocesses 2 --dist loadfile
+	$(PY) -m pytest -m "not services and not vllm" tests/sandbox
+	$(PY) -m pytest -m "not services and not vllm" --ignore tests/sandbox --numprocesses 2 --dist loadfile
 
 # Training the tiny base anew takes every core: it comes alone.
 services: .venv/.development .venv/.extras
@@ -52,8 +56,14 @@ wheel-test: .venv/.development
 	.venv-wheel/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt dist/*.whl
 	.venv-wheel/bin/python -I .ci/check_wheel.py
 
+vllm: .venv-vllm/.required
+
+# Fails where vLLM is missing: asked for by their marker, its tests do not stand aside.
+vllm-test: .venv-vllm/.required
+	$(VLLM) -m pytest -m vllm tests/vllm
+
 clean:
-	rm -rf .venv .venv-wheel dist build runs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-wheel .venv-vllm dist build runs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "reachlab needs Python 3.11 or newer on the path (or: make PYTHON=/path/to/python)"; exit 1; }
@@ -73,4 +83,17 @@ clean:
 # reasoning-gym builds C: it needs a compiler and Python's headers.
 .venv/.extras: .venv/.development
 	$(PIP) --editable ".[dense,reasoning-gym]"
+	@touch $@
+
+# An environment of its own: vLLM wants other versions than the rest, and lists what it does not need.
+.venv-vllm/bin/python:
+	@test -n "$(PYTHON)" || { echo "reachlab needs Python 3.11 or newer on the path (or: make PYTHON=/path/to/python)"; exit 1; }
+	rm -rf .venv-vllm
+	$(PYTHON) -m venv .venv-vllm
+
+.venv-vllm/.required: pyproject.toml constraints.txt requirements-vllm.txt | .venv-vllm/bin/python
+	@echo "Setting up .venv-vllm (a few minutes the first time)"
+	$(VLLM_PIP) --constraint constraints.txt torch
+	$(VLLM_PIP) --no-deps --requirement requirements-vllm.txt
+	$(VLLM_PIP) --no-deps --no-build-isolation --editable .
 	@touch $@

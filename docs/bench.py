@@ -17,12 +17,12 @@ HERE = Path(__file__).parent
 TITLE = "# Every mechanism beside the others"
 READING = """\
 Each family isolates one way in which interaction could expand reach; the study is the same for all (design `core`, for
-Rule `internalise`), so the rows may be compared. One task in 13 is easy (Maze: three in seven), so that the theorem checks are testable;
-numbers are of the hard tasks, where a thousand closed attempts do not get there. *Surplus*: the nats that closed
-reweighting would have needed for this success, less those that the weights spent. *Bits imported* is what the
-observations told the base, *bits gained* the gain over the same policy whose observations the base imagines; it is
-never more. *Interaction*: how much more training gains with the tool than without. *Tool removed*: the live-trained
-policy, evaluated closed."""
+Rule `internalise`), so the rows may be compared. One task in 13 is easy (Maze: three in seven), so that the theorem
+checks are testable; numbers are of the hard tasks, where a thousand closed attempts do not get there. *Surplus*: the
+nats that closed reweighting would have needed for this success, less those that the weights spent. *Bits imported* is
+what the observations told the base, *bits gained* the gain over the same policy whose observations the base imagines;
+it is never more. *Interaction*: how much more training gains with the tool than without. *Tool removed*: the
+live-trained policy, evaluated closed."""
 
 
 def main(run: Path) -> None:

@@ -91,12 +91,27 @@ def test_a_module_that_cannot_import_its_own_dependency_says_which(
 
 @pytest.mark.parametrize("name", ["owner/model", "./weights", "/abs/weights", "."])
 def test_paths_and_hub_names_are_policies(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_LOADER", f"{__name__}:load")
+    monkeypatch.setitem(registry.RUNNERS, "hf", f"{__name__}:load")
     assert resolve("policies", name)(dtype="float32") == (name, "float32")
 
 
-def load(name: str, dtype: str) -> tuple[str, str]:
+def load(name: str, dtype: str = "auto") -> tuple[str, str]:
     return name, dtype
+
+
+def test_what_runs_a_policy_stands_before_its_name_and_its_options_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    for runner in registry.RUNNERS:
+        monkeypatch.setitem(registry.RUNNERS, runner, f"{__name__}:load")
+        address = "http://127.0.0.1:8000/v1#model"
+        assert Spec(f"{runner}:{address}?dtype=bfloat16").build("policies") == (address, "bfloat16")
+        assert Spec(f"{runner}:{address}").build("policies") == (address, "auto")
+    assert Spec('hf:x?dtype={"a": [1]}').build("policies") == ("x", {"a": [1]})
+    with pytest.raises(UnknownName, match="Did you mean 'dtype'"):
+        resolve("policies", "hf:x?dtipe=bfloat16")
+    with pytest.raises(BadValue, match="hf:owner/name"):
+        resolve("policies", "hf:")
+    with pytest.raises(UnknownName, match="runners hf, vllm, openai, chat"):
+        resolve("policies", "tinny")
 
 
 def test_a_spec_survives_json_and_builds_the_same_object() -> None:

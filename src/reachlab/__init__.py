@@ -470,7 +470,9 @@ class Imaginer(Protocol):
         seeds: Sequence[int],
         max_tokens: int,
     ) -> list[str]:
-        """For each transcript, whose last turn has *results* so far, the text written as the next tool result."""
+        """For each transcript, whose last turn has *results* so far, the text written as the next tool result.
+
+        Raises PolicyFault if the engine fails; the episodes are then faults."""
         ...
 
 

@@ -1,10 +1,10 @@
 """One registry for everything that is chosen by name: families, policies, tools, sandboxes.
 
 A name is a short name of the table below, ``module:attribute``, or an entry point in the group
-``reachlab.<kind>``; for policies also a path or a Hugging Face name (``owner/name``), or where it runs and what:
-``vllm:owner/name``, ``openai:http://127.0.0.1:8000/v1#model``, ``chat:langchain_openai:ChatOpenAI``; options stand behind
-a question mark, ``hf:owner/name?dtype=bfloat16``. Nothing is imported before it is resolved, and a plug-in that cannot
-be imported breaks only itself.
+``reachlab.<kind>``; for policies also a path or a Hugging Face name (``owner/name``), or what runs it and where it is:
+``vllm:owner/name``, ``openai:http://127.0.0.1:8000/v1#model``, ``chat:langchain_openai:ChatOpenAI``; options stand
+behind a question mark, ``hf:owner/name?dtype=bfloat16``. Nothing is imported before it is resolved, and a plug-in that
+cannot be imported breaks only itself.
 
 Not covered: checking that what a name resolves to satisfies its Protocol; whoever builds it does.
 """
@@ -116,8 +116,20 @@ class Spec:
             if self.options:
                 raise BadValue(f"options of {self.name!r}", dict(self.options), "none: it takes no options")
             return factory
+        if kind == "families" and isinstance(factory, type) and "budget" in self.options:
+            return _with_budget(self, factory)
         _check_options(kind, self.name, factory, self.options)
         return factory(**self.options)
+
+
+def _with_budget(spec: Spec, factory: Callable[..., Any]) -> Any:
+    """Families have the dial ``budget`` in common, unless one has its own: what an episode of it may use."""
+    if "budget" in inspect.signature(factory).parameters:
+        _check_options("families", spec.name, factory, spec.options)
+        return factory(**spec.options)
+    others = {name: value for name, value in spec.options.items() if name != "budget"}
+    within = _load("families", spec.name, "reachlab.envs.budgeted:within")
+    return within(Spec(spec.name, others).build("families"), spec.options["budget"])
 
 
 def resolve(kind: Kind, spec: str | Spec) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -125,7 +126,9 @@ def test_undecided_says_what_would_decide() -> None:
     assert "only compute speaks" in silent
     sampled = analysis(lexicon(bound=False, exact=False)).verdicts[0]
     assert sampled.rung == Rung.UNDECIDED
-    assert "base episodes in closed for support" in sampled.sentence
+    wanted = re.search(r"about ([0-9,]+) base episodes in closed for support", sampled.sentence)
+    attempts = next(a.attempts for a in sampled.evidence.axes if a.world == CLOSED)
+    assert wanted and int(wanted[1].replace(",", "")) > attempts  # those at hand did not decide it
 
 
 def test_sampled_p0_decides_with_enough_episodes() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from reachlab import Family, World
+from reachlab import Family, StopReason, World
 from reachlab.policies.huggingface import HuggingFacePolicy
 from reachlab.policies.imaginer import HuggingFaceImaginer
 from reachlab.registry import Spec
@@ -49,3 +49,20 @@ def test_what_was_read_before_changes_nothing(name: str, dials: dict[str, object
     assert [e.reward for e in kept] == [e.reward for e in fresh]
     assert len(watched.opened) > 2 and watched.asked > 2 * 24
     assert watched.opened[-1] <= 24  # one handle an episode: every later step went on from the one before
+
+
+def test_an_imaginer_that_fails_is_a_fault_and_not_an_empty_observation(base: HuggingFacePolicy) -> None:
+    import copy
+
+    import torch
+
+    broken = copy.deepcopy(base.model)
+    with torch.no_grad():
+        broken.lm_head.weight.fill_(float("nan"))
+    family: Family = Spec("lexicon", {"digits": [4]}).build("families")
+    tasks = [family.task("test", i) for i in range(12)]
+    imaginer = base.with_model(broken, "broken").imaginer()
+    episodes = rollout(base, family, tasks, World.IMAGINED, list(range(12)), imaginer=imaginer)
+    faults = [e for e in episodes if e.stop is StopReason.FAULT]
+    assert len(faults) > 6 and all("imagining failed: the model's logits were not numbers" in e.detail for e in faults)
+    assert all(not e.calls for e in episodes if e not in faults)

@@ -63,7 +63,7 @@ class Interaction:
         """
         self.task, self.world = task, World(world)
         budget = budget or family.budget
-        self.budget = _checked(budget if self.world.offers_tools else budget.closed())
+        self.budget = checked_budget(budget if self.world.offers_tools else budget.closed())
         self._format = call_format or Hermes()
         donor = family.donor(task) if self.world is World.SHUFFLED else None
         self._executor = _executor(family, donor or task, self.world, self.budget, seed)
@@ -259,7 +259,8 @@ def _end(stop: StopReason, *, reward: float = 0.0, detail: str = "") -> Step:
     return Step((), "nothing", reward, stop, detail)
 
 
-def _checked(budget: Budget) -> Budget:
+def checked_budget(budget: Budget) -> Budget:
+    """The budget itself. Raises BadValue where no episode could be held within it."""
     least = {"turns": 1, "tokens": 1, "calls": 0, "observation_tokens": 1}
     for name, floor in least.items():
         if getattr(budget, name) < floor:

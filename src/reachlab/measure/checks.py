@@ -150,7 +150,7 @@ def _invariants(study: StudyCounts) -> list[Test]:
         if tasks.bound is not None and tasks.p0 is not None:
             tests.append(_cap_test("p0 <= policy-free bound: exact p0", tasks.p0[None], tasks.bound, label, mask))
         for counts in study.arms:
-            if counts.no_signal or counts.arm.split != "test" or counts.arm.treatment == Treatment.SEARCH:
+            if counts.missing or counts.arm.split != "test" or counts.arm.treatment == Treatment.SEARCH:
                 continue  # a search has more than one episode's budget, and may ask the verifier
             name, world = counts.arm.name, counts.arm.evaluated
             if tasks.bound is not None and world in NO_INFORMATION_WORLDS:
@@ -166,7 +166,7 @@ def _tests(setting: Setting) -> list[Test]:
     study, tests = setting.study, []
     for counts in study.arms:
         tasks = study.tasks(counts.arm.split)
-        if counts.no_signal or tasks is None:
+        if counts.missing or tasks is None:
             continue
         imagined = study.same_policy(counts, World.IMAGINED)
         for label, mask in regions(tasks):

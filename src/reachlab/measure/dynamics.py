@@ -85,7 +85,7 @@ def _parts(flow: Flow) -> dict[str, int]:
 
 def _run(counts: ArmCounts | None) -> Counts | None:
     """(n, c) of the pooled base or the first training run; None where a task was never scored."""
-    if counts is None or counts.no_signal or counts.successes.shape[1] == 0:
+    if counts is None or counts.missing or counts.successes.shape[1] == 0:
         return None
     rows = slice(None) if counts.pooled else slice(1)
     n, c = counts.episodes[rows].sum(axis=0), counts.successes[rows].sum(axis=0)

@@ -115,7 +115,7 @@ def _internalised(setting: Setting, alpha: float) -> tuple[Named, ...]:
     rivals = [study.find(t, World.CLOSED, World.CLOSED) for t in (Treatment.RFT, Treatment.RL)]
     ran = {c.arm.training for c in study.arms}
     planned = all((t, World.CLOSED) in ran for t in (Treatment.RFT, Treatment.RL))
-    candidates = [c for c in study.arms if internalised(c.arm) and not c.no_signal]
+    candidates = [c for c in study.arms if internalised(c.arm) and not c.missing]
     out = []
     for counts in candidates if planned and closed is not None else []:
         against = [r.success() for r in rivals if r is not None] + ([closed] if closed is not None else [])
@@ -153,7 +153,7 @@ def _closed_gains(setting: Setting, alpha: float) -> tuple[Named, ...]:
     arms = [
         c
         for c in setting.study.arms
-        if c.arm.evaluated == c.arm.trained == World.CLOSED and c.arm.split == "test" and not c.no_signal
+        if c.arm.evaluated == c.arm.trained == World.CLOSED and c.arm.split == "test" and not c.missing
         if c.arm.treatment != Treatment.DISTIL
     ]
     closed = setting.closed()
@@ -179,14 +179,14 @@ def _runs(setting: Setting, primary: ArmCounts) -> int:
     study = setting.study
     rival = study.find(primary.arm.treatment, World.CLOSED, World.CLOSED)
     compared = [primary, *([rival] if rival is not None else [])]
-    compared += [c for c in study.arms if internalised(c.arm) and not c.no_signal]
+    compared += [c for c in study.arms if internalised(c.arm) and not c.missing]
     return min(c.seeds for c in compared)
 
 
 def _blocked(setting: Setting, primary: ArmCounts) -> str:
     """Why no verdict may be given: no signal, or too few episodes of an arm that the axes or the leak gate look at."""
-    if primary.no_signal:
-        return f"the primary arm had no signal: {primary.no_signal}"
+    if primary.missing:
+        return f"the primary arm: {primary.missing}"
     study, least = setting.study, setting.thresholds.min_episodes
     shuffled = study.same_policy(primary, World.SHUFFLED)
     for counts in [primary, *(study.base(w) for w in NO_INFORMATION_WORLDS), shuffled]:

@@ -231,8 +231,8 @@ def entry(setting: Setting, counts: ArmCounts) -> ArmEntry:
         chosen = Estimate.missing(NO_CHOICE)
         numbers |= dict.fromkeys(OF_SAMPLES, chosen)
         numbers["spent_by_class"] = dict.fromkeys(numbers["spent_by_class"], chosen)
-    if counts.no_signal:
-        silent = Estimate.missing(f"no signal: {counts.no_signal}")
+    if counts.missing:
+        silent = Estimate.missing(counts.missing)
         numbers = {k: {c: silent for c in v} if isinstance(v, dict) else silent for k, v in numbers.items()}
     return ArmEntry(
         name=arm.name,

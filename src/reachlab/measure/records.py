@@ -91,6 +91,8 @@ class ArmCounts:
     """(S,) tokens that training took; None or 0 for arms without training."""
     no_signal: str = ""
     """Why the arm was not trained (no reward, no data), or empty. Such an arm reads ``no signal``, never a number."""
+    not_available: str = ""
+    """Why the arm cannot be run with this policy at all (no weights, nobody to imagine), or empty."""
     _rates: FloatArray = field(init=False, repr=False, compare=False)
     """(seeds, N) what ``success`` gives: every estimate asks for it."""
 
@@ -107,6 +109,13 @@ class ArmCounts:
         rates = _ratio(*self._rows(self.successes, self.episodes))
         rates.flags.writeable = False
         object.__setattr__(self, "_rates", rates)
+
+    @property
+    def missing(self) -> str:
+        """What stands in place of this arm's numbers, or empty."""
+        if self.not_available:
+            return f"not available: {self.not_available}"
+        return f"no signal: {self.no_signal}" if self.no_signal else ""
 
     @property
     def pooled(self) -> bool:
@@ -221,7 +230,7 @@ class StudyCounts:
     ) -> ArmCounts | None:
         """The arm with these coordinates if it is there and had a signal."""
         wanted = Arm(treatment, trained, evaluated, split)
-        return next((c for c in self.arms if c.arm == wanted and not c.no_signal), None)
+        return next((c for c in self.arms if c.arm == wanted and not c.missing), None)
 
     def base(self, world: World, split: Split = "test") -> ArmCounts | None:
         """The base evaluated in *world*."""

@@ -7,7 +7,7 @@ import math
 from reachlab import Estimate, Thresholds
 from reachlab.measure.axes import Axes
 from reachlab.measure.evidence import Evidence, met
-from reachlab.measure.intervals import Interval
+from reachlab.measure.intervals import Interval, clopper_pearson
 
 MEANING = {
     "C1": "affordance-borne expansion",
@@ -126,7 +126,7 @@ def _undecided(ev: Evidence, thresholds: Thresholds) -> str:
         out += [_silent(a) for a in ev.axes if not a.passed and a.kind != "missing"]
         for a in ev.axes:
             out += _more(f"for compute against {a.world}", None if a.passed else a.compute, ev.hard_tasks)
-            out += _base_episodes(a, ev, thresholds)
+            out += _base_episodes(a, thresholds)
         out += _gate(ev)
     if ev.absent is not None and ev.gain is not None and not ev.gain.low > 0:
         reach = Interval(ev.gain.value, ev.gain.low, ev.absent)
@@ -136,12 +136,17 @@ def _undecided(ev: Evidence, thresholds: Thresholds) -> str:
     return "; ".join(dict.fromkeys(out)) or "no row of the table is established"
 
 
-def _base_episodes(axes: Axes, ev: Evidence, thresholds: Thresholds) -> list[str]:
+def _base_episodes(axes: Axes, thresholds: Thresholds) -> list[str]:
     """How many episodes of the base would show that it does not reach the hard tasks, if that is so."""
     if axes.kind != "sampled" or axes.support is None or axes.support.low > 0 or not axes.attempts:
         return []
-    needed = _attempts(ev, thresholds)
-    if axes.hits >= thresholds.t * max(axes.attempts, needed):
+    t, error = thresholds.t, thresholds.alpha / 2
+    reached = clopper_pearson(axes.hits, axes.attempts, error).high / t
+    share = axes.support.low + reached  # what the arm's own lower limit supports
+    if share <= 0:
+        return [f"more tasks or training runs for support against {axes.world}"]
+    needed = -math.log(error) / (t * share * 0.8)  # without a hit, U/t then falls to 80 % of that share
+    if axes.hits >= t * max(axes.attempts, needed):
         return [f"the {axes.world} base reaches the hard tasks ({axes.hits} of {axes.attempts} episodes)"]
     return [f"about {number(needed)} base episodes in {axes.world} for support"]
 
@@ -160,13 +165,6 @@ def _more(why: str, contrast: Interval | None, tasks: int, threshold: float = 0.
         return []
     needed = needed_tasks(contrast, tasks, threshold, above)
     return [f"about {number(needed)} tasks {why}"] if needed is not None and needed > tasks else []
-
-
-def _attempts(ev: Evidence, thresholds: Thresholds) -> float:
-    """Episodes without a hit at which U/t falls to 80 % of the share that the arm's mean alone supports."""
-    p = ev.p.value or 0.0
-    share = max((p - thresholds.tau) / (1 - thresholds.tau), 0.05)
-    return -math.log(thresholds.alpha / 2) / (thresholds.t * share * 0.8)
 
 
 def sentence(rung: str, ev: Evidence, thresholds: Thresholds, note: str = "") -> str:

@@ -111,17 +111,17 @@ def growing(cache: DynamicCache) -> list[GrowingLayer]:
 
 
 def merge(parts: Sequence[Rows]) -> Rows:
-    """One ``Rows`` that holds the rows of all *parts*, in order."""
+    """One ``Rows`` that holds the rows of all *parts*, in order. They give up theirs layer by layer: both whole would
+    take twice the memory."""
     if len(parts) == 1:
         return parts[0]
     width = max(p.mask_B_C.shape[1] for p in parts)
-    layers = [
-        GrowingLayer.of(
-            torch.cat([_widen(part.keys[:, :, : part.used], width) for part in same]),
-            torch.cat([_widen(part.values[:, :, : part.used], width) for part in same]),
-        )
-        for same in zip(*(p.layers for p in parts), strict=True)
-    ]
+    layers = []
+    while parts[0].layers:
+        same = [part.layers.pop(0) for part in parts]
+        keys = torch.cat([_widen(part.keys[:, :, : part.used], width) for part in same])
+        values = torch.cat([_widen(part.values[:, :, : part.used], width) for part in same])
+        layers.append(GrowingLayer.of(keys, values))
     masks = [torch.nn.functional.pad(p.mask_B_C, (0, width - p.mask_B_C.shape[1])) for p in parts]
     return Rows(layers, torch.cat(masks), torch.cat([p.lengths_B for p in parts]))
 

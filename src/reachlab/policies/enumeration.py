@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import BadValue
 from reachlab.policies.cache import Rows
-from reachlab.policies.session import feed
+from reachlab.policies.reading import feed
 
 ROWS = 256
 """Prefixes that are read together."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,8 +18,9 @@ import transformers
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from reachlab import Prompt, Transcript
-from reachlab.errors import BadValue
+from reachlab import Prompt, Session, Transcript
+from reachlab.errors import BadValue, UnknownName
+from reachlab.policies import adapters
 from reachlab.policies.chat import ChatTemplate
 from reachlab.policies.enumeration import Tokenisations, exact_success
 from reachlab.policies.imaginer import HuggingFaceImaginer
@@ -26,7 +28,14 @@ from reachlab.policies.scoring import TokenScores, score
 from reachlab.policies.session import HuggingFaceSession
 
 TINY = Path(__file__).parent / "tiny"
+DTYPES = ("float32", "bfloat16", "auto")
 ATTENTION = {"full_attention", "sliding_attention"}
+
+
+class Engine(Protocol):
+    """What samples in place of transformers, with the policy's weights as they are when a turn is asked for."""
+
+    def session(self, policy: HuggingFacePolicy) -> Session: ...
 
 
 @dataclass(eq=False)
@@ -36,6 +45,8 @@ class HuggingFacePolicy:
     name: str
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+    engine: Engine | None = None
+    """What samples; None: transformers itself."""
 
     def __post_init__(self) -> None:
         layers = set(getattr(self.model.config.get_text_config(), "layer_types", None) or ATTENTION)
@@ -58,12 +69,14 @@ class HuggingFacePolicy:
         more = configured if isinstance(configured, list) else [configured]
         return frozenset(int(i) for i in (self.tokenizer.eos_token_id, *more) if i is not None)
 
-    def session(self) -> HuggingFaceSession:
+    def session(self) -> Session:
+        if self.engine is not None:
+            return self.engine.session(self)
         return HuggingFaceSession(self.model, self.template, self.stop_ids)
 
     def with_model(self, model: PreTrainedModel, name: str) -> HuggingFacePolicy:
-        """The same tokenizer with other weights."""
-        return HuggingFacePolicy(name, model, self.tokenizer)
+        """The same tokenizer and engine with other weights."""
+        return HuggingFacePolicy(name, model, self.tokenizer, self.engine)
 
     def imaginer(self) -> HuggingFaceImaginer:
         """A new ``reachlab.Imaginer``, for one rollout."""
@@ -85,12 +98,22 @@ class HuggingFacePolicy:
         return exact_success(self.model, self.tokenisations, sorted(self.stop_ids), ids, answers, max_tokens)
 
 
-def load(path: str) -> HuggingFacePolicy:
-    """A model by folder or hub name, in float32: small updates of trained weights would round away in less."""
+def load(path: str, dtype: str = "float32") -> HuggingFacePolicy:
+    """A model by folder or hub name; the folder of an adapter is its base with the adapter merged in.
+
+    *dtype* is that of the weights: ``float32``, ``bfloat16`` or ``auto`` (as they are stored). float32 is the default:
+    small updates of trained weights round away in less, log-probabilities are off by some 4e-3 nats, and on a processor
+    a small model gains nothing (``benchmarks/learner.py``). On a GPU bfloat16 halves memory; train an adapter on it.
+    """
+    if dtype not in DTYPES:
+        raise UnknownName("dtype", dtype, DTYPES)
     transformers.utils.logging.disable_progress_bar()
+    if adapters.is_adapter(path):
+        below = load(adapters.base_of(path), dtype)
+        return HuggingFacePolicy(str(path), adapters.merged(below.model, Path(path)), below.tokenizer)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
     except (OSError, ValueError, SafetensorError) as error:
         allowed = f"a folder or hub name of a causal language model ({_first_line(error)})"
         raise BadValue("policy", path, allowed) from error

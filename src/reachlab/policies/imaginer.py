@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from reachlab import ActRequest, TokenKind, ToolResult, Transcript
+from reachlab.errors import PolicyFault
 from reachlab.policies.chat import ChatTemplate
 from reachlab.policies.session import HuggingFaceSession
 
@@ -41,10 +42,11 @@ class HuggingFaceImaginer:
             self._handle(t, [*t.ids.tolist(), *self.template.imagined_prefix(tuple(r))], seed)
             for t, r, seed in zip(transcripts, results, seeds, strict=True)
         ]
-        texts = {
-            handle: turn.text.rstrip("\n")
-            for handle, turn in self.session.act([ActRequest(handle, max_tokens) for handle in handles])
-        }
+        texts = {}
+        for handle, turn in self.session.act([ActRequest(handle, max_tokens) for handle in handles]):
+            if turn.fault:
+                raise PolicyFault(f"imagining failed: {turn.fault}")
+            texts[handle] = turn.text.rstrip("\n")
         for handle in (handle for known in self._asked[1].values() for handle in known):
             self.session.close(handle)
         self._asked = {}, self._asked[0]

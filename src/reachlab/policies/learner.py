@@ -6,25 +6,36 @@ advantage; sft, rft and distil weigh given ones by 1, with ``beta`` 0. The loss 
     -1/n sum_i w_i sum_t log pi(a_t given h_t)  +  beta/n sum_i sum_t KL_t
 
 over policy tokens only; no division by length, which would bias towards long failures (arXiv 2503.20783).
-Not covered: several updates per batch (there is no importance ratio), several devices.
+
+It trains what requires a gradient: all weights of a copy of the base, or the adapter of a model that shares the base's
+(``adapters``). Dropout is off: what learns is the policy that sampled. So an update draws nothing at random, and
+weights, Adam's moments, the count of updates, beta and the chunk's size are all there is to go on from.
+
+Not covered: several updates on the same samples, several devices.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from transformers import PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
 
-from reachlab import TokenKind, Transcript
-from reachlab.errors import PolicyFault
+from reachlab import Transcript
+from reachlab.errors import BadValue, PolicyFault
+from reachlab.policies import adapters
 from reachlab.policies.config import LearnerConfig
-from reachlab.policies.scoring import Batch, batches, logprobs, token_kl
+from reachlab.policies.gradients import Gradients, out_of_memory
+
+
+class Diverged(PolicyFault):
+    """The loss is not a number, or a limit is passed: no weight was touched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,62 +51,80 @@ class Update:
     beta: float
     tokens: int
     """Tokens read, padding excluded."""
+    padding: float = 0.0
+    """Share of the tokens computed."""
+    chunk_tokens: int = 0
+    """Tokens of one pass: fewer than configured where memory ran out."""
+    ratio: float | None = None
+    """Mean importance ratio before truncation; 1 in expectation. None: not corrected."""
+    truncated: float | None = None
+    """Share of the ratios that were cut off."""
 
 
 class Learner:
-    """Updates *model* in place; *base* is only read."""
+    """Updates *model* in place; *base* is only read. They may be one adapted model: the reference is then the same
+    with its adapter switched off."""
 
     def __init__(self, model: PreTrainedModel, base: PreTrainedModel, config: LearnerConfig) -> None:
         self.model, self.base, self.config = model, base, config
         self.beta = config.beta
         self.updates = 0
+        self.trained = [p for p in model.parameters() if p.requires_grad]
+        dtypes = {p.dtype for p in self.trained}
+        if dtypes != {torch.float32}:
+            allowed = "float32: small updates round away in less (cast the copy that is trained, or train an adapter)"
+            raise BadValue("what is to be trained", sorted(map(str, dtypes)), allowed)
+        if base is model and not adapters.adapted(model):
+            raise BadValue("base", "the model that is trained", "another one, unless the model has an adapter")
+        self._recomputed = _recomputed(model) if config.gradient_checkpointing else []
+        self.gradients = Gradients(model, base, config, config.chunk_tokens)
         self.optimizer = torch.optim.AdamW(
-            model.parameters(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0, foreach=True
+            self.trained, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0, foreach=True
         )
 
     def update(self, transcripts: Sequence[Transcript], weights: Sequence[float]) -> Update:
-        """One optimizer step on all *transcripts*. Raises PolicyFault if the loss is not a number."""
-        totals = np.zeros(3)
-        count = len(transcripts)
-        scored = 0
-        for batch in batches(transcripts, (TokenKind.POLICY,), self.model.device, self.config.chunk_tokens):
-            if batch.wanted.ids_N.numel() == 0:
-                continue
-            rows = torch.tensor([weights[i] for i in batch.index], device=self.model.device, dtype=torch.float32)
-            new_N_V = logprobs(self.model, batch)
-            chosen_N = new_N_V.gather(1, batch.wanted.ids_N[:, None])[:, 0]
-            kl_N = self._kl(new_N_V, chosen_N, batch)
-            loss = (-(rows[batch.wanted.rows_N] * chosen_N).sum() + self.beta * kl_N.sum()) / count
-            loss.backward()
-            entropy = -(new_N_V.detach().exp() * new_N_V.detach()).nan_to_num(0.0).sum()
-            totals += [float(loss.detach()), float(kl_N.detach().sum()) / count, float(entropy)]
-            scored += len(chosen_N)
-        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_norm))
-        if not math.isfinite(totals[0]) or not math.isfinite(norm):
+        """One optimizer step on all *transcripts*.
+
+        Raises Diverged before any weight is touched; PolicyFault if memory does not suffice for one transcript.
+        """
+        with self._checkpointing():
+            sums = self.gradients.accumulate(transcripts, weights, self.beta)
+        norm = float(torch.nn.utils.clip_grad_norm_(self.trained, self.config.max_norm))
+        tokens, scored = sum(len(t.ids) for t in transcripts), max(sums.scored, 1)
+        used = Update(
+            loss=sums.loss,
+            kl=sums.kl,
+            entropy=sums.entropy / scored,
+            grad_norm=norm,
+            beta=self.beta,
+            tokens=tokens,
+            padding=max(0.0, 1 - tokens / max(sums.padded, 1)),
+            chunk_tokens=self.gradients.chunk_tokens,
+            ratio=sums.ratio / sums.units if sums.units else None,
+            truncated=sums.truncated / sums.units if sums.units else None,
+        )
+        if problem := self._diverged(used, sums.scored):
             self.optimizer.zero_grad(set_to_none=True)
-            raise PolicyFault(f"training diverged: loss {totals[0]}, gradient norm {norm} at update {self.updates}")
+            raise Diverged(f"training diverged: {problem} at update {self.updates}")
         self._step()
-        tokens = sum(len(t.ids) for t in transcripts)
-        used = Update(totals[0], totals[1], totals[2] / max(scored, 1), norm, self.beta, tokens)
         self._adapt(used.kl)
         return used
 
-    def _kl(self, new_N_V: torch.Tensor, chosen_N: torch.Tensor, batch: Batch) -> torch.Tensor:
-        if self.beta == 0 and self.config.kl_target is None:
-            return torch.zeros_like(chosen_N)
-        with torch.no_grad():
-            base_N_V = logprobs(self.base, batch)
-        if self.config.estimator == "exact":
-            return token_kl(new_N_V, base_N_V)
-        ids_N = batch.wanted.ids_N
-        ratio_N = base_N_V.gather(1, ids_N[:, None])[:, 0] - chosen_N
-        return ratio_N.exp() - 1 - ratio_N
+    def _diverged(self, found: Update, scored: int) -> str:
+        if not math.isfinite(found.loss) or not math.isfinite(found.grad_norm):
+            return f"loss {found.loss}, gradient norm {found.grad_norm}"
+        return self.config.limits.broken(found.kl, found.entropy) if scored else ""
 
     def _step(self) -> None:
         self.updates += 1
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * min(1.0, self.updates / max(self.config.warmup, 1))
-        self.optimizer.step()
+        try:
+            self.optimizer.step()
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            raise PolicyFault("out of memory for Adam's two moments of every weight: train an adapter") from error
         self.optimizer.zero_grad(set_to_none=True)
 
     def _adapt(self, kl: float) -> None:
@@ -103,16 +132,56 @@ class Learner:
             error = min(0.2, max(-0.2, kl / self.config.kl_target - 1))
             self.beta *= 1 + 0.5 * error
 
+    @contextmanager
+    def _checkpointing(self) -> Iterator[None]:
+        """Layers recompute only where they believe to be training; everything else stays as it samples."""
+        for layer in self._recomputed:
+            layer.training = True
+        try:
+            yield
+        finally:
+            for layer in self._recomputed:
+                layer.training = False
+
     def save(self, folder: Path) -> None:
-        """Weights in Hugging Face format, and what is needed to go on exactly from here."""
-        self.model.save_pretrained(folder)
+        """What was trained (weights in Hugging Face format, or the adapter) and what is needed to go on from here."""
+        save_weights(self.model, folder)
         torch.save(self.optimizer.state_dict(), folder / "optimizer.pt")
-        (folder / "learner.json").write_text(json.dumps({"updates": self.updates, "beta": self.beta}))
+        state = {"updates": self.updates, "beta": self.beta, "chunk_tokens": self.gradients.chunk_tokens}
+        (folder / "learner.json").write_text(json.dumps(state))
 
     def restore(self, folder: Path) -> None:
         """Go on from a folder that ``save`` wrote."""
-        state = self.model.__class__.from_pretrained(folder, dtype=self.model.dtype).state_dict()
-        self.model.load_state_dict(state)
+        if adapters.adapted(self.model):
+            adapters.restore(self.model, folder)
+        else:
+            state = self.model.__class__.from_pretrained(folder, dtype=self.model.dtype).state_dict()
+            self.model.load_state_dict(state)
         self.optimizer.load_state_dict(torch.load(folder / "optimizer.pt", weights_only=True))
         saved = json.loads((folder / "learner.json").read_text())
         self.updates, self.beta = int(saved["updates"]), float(saved["beta"])
+        self.gradients.chunk_tokens = int(saved.get("chunk_tokens", self.config.chunk_tokens))
+
+
+def updates_of(folder: Path) -> int:
+    """How many updates the weights of a folder that ``save`` wrote have had."""
+    return int(json.loads((folder / "learner.json").read_text())["updates"])
+
+
+def save_weights(model: PreTrainedModel, folder: Path) -> None:
+    """All weights in Hugging Face format, or the adapter alone."""
+    if adapters.adapted(model):
+        adapters.save(model, folder)
+    else:
+        model.save_pretrained(folder)
+
+
+def _recomputed(model: PreTrainedModel) -> list[torch.nn.Module]:
+    """The layers whose activations are not kept, made ready for it."""
+    layers: list[torch.nn.Module] = [m for m in model.modules() if isinstance(m, GradientCheckpointingLayer)]
+    dropping = [m for m in layers if isinstance(p := getattr(m, "dropout", None), float) and p > 0]
+    if not layers or dropping:
+        allowed = "a model whose layers can be recomputed and have no dropout of their own"
+        raise BadValue("gradient_checkpointing of", model.name_or_path, allowed)
+    model.gradient_checkpointing_enable()
+    return layers

@@ -46,15 +46,23 @@ def batches(
     kinds: Sequence[TokenKind],
     device: torch.device,
     chunk_tokens: int = CHUNK_TOKENS,
+    max_padding: float = 1.0,
 ) -> Iterator[Batch]:
-    """Chunks of at most *chunk_tokens*, longest last; wanted are the tokens of the given *kinds* (never the first)."""
+    """Chunks of at most *chunk_tokens*, longest last; wanted are the tokens of the given *kinds* (never the first).
+
+    At most the share *max_padding* of a chunk's tokens is padding. A longer transcript than *chunk_tokens* is alone.
+    """
     order = sorted(range(len(transcripts)), key=lambda i: len(transcripts[i].ids))
     chunk: list[int] = []
+    real = 0
     for i in order:
-        if chunk and (len(chunk) + 1) * len(transcripts[i].ids) > chunk_tokens:
+        length = len(transcripts[i].ids)
+        padded = (len(chunk) + 1) * length
+        if chunk and (padded > chunk_tokens or padded - real - length > max_padding * padded):
             yield _batch(transcripts, chunk, kinds, device)
-            chunk = []
+            chunk, real = [], 0
         chunk.append(i)
+        real += length
     if chunk:
         yield _batch(transcripts, chunk, kinds, device)
 

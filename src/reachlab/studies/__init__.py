@@ -9,7 +9,10 @@ study        the jobs of a study and their order
 jobs         executes a graph of jobs on local processes
 context      what each job rebuilds: family, base, tasks
 rollout      policy sessions against interactions: Episodes
+streaming    tools beside sampling, for sessions that take requests while others run
 searching    tree search in Episodes, over snapshots of interactions and forks of sessions
+tilting      gibbs and best-of-n over any policy: success, KL, cost
+abilities    what a policy can do, and so which arms there are
 scoring      spent nats and imported bits of Episodes
 sources      what each treatment learns from
 training     the sample-learn loop

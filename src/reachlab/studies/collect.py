@@ -18,7 +18,6 @@ from reachlab import SUCCESS, Arm, Json, Scores, Split, StopReason, Treatment, W
 from reachlab.errors import CorruptRun
 from reachlab.measure import Analysis, ArmCounts, StudyCounts, TaskSet
 from reachlab.studies.context import Context
-from reachlab.studies.designs import PRIMARY
 from reachlab.studies.matching import unmatched, whole_path
 from reachlab.studies.store import published, read_json, read_table
 
@@ -45,6 +44,7 @@ class ArmData:
     training_tokens: np.ndarray
     """(S,) of training, with the teacher's where there was one."""
     no_signal: str
+    not_available: str
 
 
 def collect_arm(context: Context, arm: Arm) -> ArmData:
@@ -54,6 +54,7 @@ def collect_arm(context: Context, arm: Arm) -> ArmData:
     runs = [_read(context, arm, index) for index in context.runs(arm)]
     tables = runs if arm.training else [pa.concat_tables(runs)]  # repeats of the base are more of the same
     seeds = len(tables)
+    missing = context.abilities.missing(arm)
     statuses = [context.store.status(*arm.training, i) for i in range(seeds)] if arm.training else []
     shape = (seeds, len(tasks))
     counts = {name: np.zeros(shape, dtype=np.int64) for name in ("successes", "episodes", "faults")}
@@ -85,7 +86,7 @@ def collect_arm(context: Context, arm: Arm) -> ArmData:
     silent = [status["reason"] for status in statuses if not status["signal"]]
     paid = [whole_path(context, *arm.training, i).tokens for i in range(seeds)] if arm.training else [0]
     return ArmData(arm, **counts, means=means, spent_se=spent_se, totals=totals, training_tokens=np.array(paid, float),
-                   no_signal=silent[0] if silent else "")  # fmt: skip
+                   no_signal=silent[0] if silent else "", not_available=missing)  # fmt: skip
 
 
 def study_counts(context: Context, data: Sequence[ArmData]) -> StudyCounts:
@@ -97,7 +98,7 @@ def study_counts(context: Context, data: Sequence[ArmData]) -> StudyCounts:
         test=_task_set(context, "test"),
         train=_task_set(context, "train"),
         arms=tuple(_counts(d) for d in data),
-        primary=PRIMARY.name,
+        primary=context.primary.name,
         closed_tokens=_closed_tokens(closed),
         hard_strata=_hard_strata(context),
         matched=context.spec.designed.matched and not unmatched(context),
@@ -190,6 +191,7 @@ def _counts(d: ArmData) -> ArmCounts:
         tokens=d.means["tokens"],
         training_tokens=d.training_tokens,
         no_signal=d.no_signal,
+        not_available=d.not_available,
     )
 
 

@@ -98,13 +98,13 @@ def _cost(context: Context, data: Sequence[ArmData]) -> Json:
     """The bill of the evaluation, and of every training. Seconds: a sum over episodes run side by side."""
     total = {name: sum(d.totals[name] for d in data) for name in data[0].totals}
     tokens = sum(total[f"cost_{part}"] for part in ("prompt", "policy", "observation"))
-    parameters = read_json(context.store.base)["parameters"]
+    parameters = read_json(context.store.base)["parameters"]  # None behind an endpoint
     return {
         "episodes": int(total["episodes"]),
         "tokens": int(tokens),
         "verifier_calls": int(total["cost_verifier_calls"]),
         "tool_calls": int(total["cost_calls"]),
-        "flops": 2.0 * parameters * tokens,
+        "flops": None if parameters is None else 2.0 * parameters * tokens,
         "rollout_seconds": total["seconds"],
         "training_tokens": {
             d.arm.name: _own_tokens(context, d.arm.training) for d in data if d.arm.training and d.arm.split == "test"

@@ -2,25 +2,30 @@
 
 Only what samples or learns loads torch: reading a finished run does not.
 
-Not covered: policies that are no Hugging Face models (they come with the policies issue).
+Not covered: how a policy is trained (``studies.training``).
 """
 
 from __future__ import annotations
 
 import copy
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reachlab import Arm, Family, Split, Task, Treatment, World
+from reachlab import Arm, Family, Imaginer, Policy, Split, Task, Treatment, World
 from reachlab.errors import BadValue
 from reachlab.registry import Spec
+from reachlab.studies.abilities import Abilities
+from reachlab.studies.designs import PRIMARY
 from reachlab.studies.spec import NEEDS_A_BOUND, StudySpec
 from reachlab.studies.store import RunStore, read_json
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from reachlab.policies.config import AdapterConfig
     from reachlab.policies.huggingface import HuggingFacePolicy
 
 
@@ -51,14 +56,30 @@ class Context:
         return self.taught if split == "train" else self.family
 
     @cached_property
-    def base(self) -> HuggingFacePolicy:
+    def base(self) -> Policy:
+        policy: Policy = Spec(self.spec.policy).build("policies")
+        if not callable(getattr(policy, "session", None)):
+            raise BadValue("policy", self.spec.policy, "a reachlab.Policy; this one has no session()")
+        return policy
+
+    @property
+    def model(self) -> HuggingFacePolicy:
+        """The base as weights with a tokenizer, which training and enumeration need."""
         from reachlab.policies.huggingface import HuggingFacePolicy
 
-        policy = Spec(self.spec.policy).build("policies")
-        if not isinstance(policy, HuggingFacePolicy):
-            allowed = "a Hugging Face causal language model: a study trains and scores it"
-            raise BadValue("policy", self.spec.policy, allowed)
-        return policy
+        if not isinstance(self.base, HuggingFacePolicy):
+            raise BadValue("policy", self.spec.policy, "a causal language model with weights: they are trained")
+        return self.base
+
+    @cached_property
+    def abilities(self) -> Abilities:
+        """What the base can do, from the study's first job: reading a run loads no policy."""
+        return Abilities(**read_json(self.store.base)["abilities"])
+
+    def imaginer(self) -> Imaginer | None:
+        """A new one of the base, or None if it writes no observations."""
+        make = getattr(self.base, "imaginer", None)
+        return make() if callable(make) else None
 
     @cached_property
     def _tasks(self) -> dict[str, list[Task]]:
@@ -83,13 +104,18 @@ class Context:
         """Whether the family bounds the p0 of every test task, whatever the policy."""
         return all(self.family.p0_bound(task) is not None for task in self.tasks("test"))
 
+    @property
+    def primary(self) -> Arm:
+        """The arm that the verdict is about: rl live, or the base live where there are no weights to train."""
+        return replace(PRIMARY, treatment=Treatment.BASE, trained=None) if self.abilities.train else PRIMARY
+
     def runs(self, arm: Arm) -> range:
         """The independent runs of *arm*: trainings, or repeats of the base's episodes."""
         if arm.training is not None:
             return range(self.spec.seeds)
         return range(self.spec.profile.base_repeats if arm in NEEDS_A_BOUND and not self.bounded else 1)
 
-    def policy(self, arm: Arm, seed: int) -> HuggingFacePolicy:
+    def policy(self, arm: Arm, seed: int) -> Policy:
         """The policy that *arm* evaluates."""
         if arm.training is None:
             return self.base
@@ -98,18 +124,25 @@ class Context:
     def trained(self, treatment: Treatment, world: World, seed: int) -> HuggingFacePolicy:
         folder = self.store.policy(treatment, world, seed)
         changed = (folder / "status.json").stat().st_mtime_ns
-        return self.base.with_model(_weights(folder, changed).model, f"{treatment}·{world}")
+        return self.model.with_model(_weights(self.model, folder, changed), f"{treatment}·{world}")
 
-    def copy_of_base(self) -> HuggingFacePolicy:
-        """The base with weights of its own, to be trained."""
-        return self.base.with_model(copy.deepcopy(self.base.model), "student")
+    def student(self, adapter: AdapterConfig | None = None, seed: int = 0) -> HuggingFacePolicy:
+        """The base to be trained: with weights of its own, or the base's and an adapter that *seed* fixes."""
+        base = self.model.model
+        if adapter is not None:
+            from reachlab.policies.adapters import adapt
+
+            return self.model.with_model(adapt(base, adapter, seed), "student")
+        return self.model.with_model(copy.deepcopy(base).float(), "student")
 
 
 @lru_cache(maxsize=2)
-def _weights(path: Path, changed: int) -> HuggingFacePolicy:
+def _weights(base: HuggingFacePolicy, path: Path, changed: int) -> PreTrainedModel:
+    """What was published in *path*: an adapter goes on the base's weights, which are not copied."""
+    from reachlab.policies.adapters import attach, is_adapter
     from reachlab.policies.huggingface import load
 
-    return load(str(path))
+    return attach(base.model, path) if is_adapter(path) else load(str(path)).model
 
 
 def open_run(root: Path) -> Context:

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 
 import reachlab
-from reachlab import Arm, Budget, Split, Treatment, World
+from reachlab import Arm, Budget, Prompt, Split, Treatment, World
 from reachlab.envs.core import Interaction
 from reachlab.errors import BadValue
+from reachlab.policies.huggingface import HuggingFacePolicy
 from reachlab.seeding import derive
+from reachlab.studies.abilities import abilities_of, described
 from reachlab.studies.context import Context, open_run
 from reachlab.studies.scoring import score_episodes
 from reachlab.studies.searching import restorable, search
@@ -24,10 +26,11 @@ SPLITS: tuple[Split, ...] = ("test", "train")
 
 
 def evaluate_job(root: Path, arm: Arm, index: int, chunk: int) -> None:
-    """Sample, score and publish one chunk of an arm's episodes; of an arm without signal, none."""
+    """Sample, score and publish one chunk of an arm's episodes; of an arm without signal, or not available, none."""
     context = open_run(root)
     out = context.store.episodes(arm, index, chunk)
-    if arm.training is not None and not context.store.status(*arm.training, index)["signal"]:
+    trained = arm.training is None or context.store.status(*arm.training, index)["signal"]
+    if not trained or context.abilities.missing(arm):
         write_episodes(out, [])
         return
     policy = context.policy(arm, index)
@@ -40,10 +43,11 @@ def evaluate_job(root: Path, arm: Arm, index: int, chunk: int) -> None:
         return
     episodes = sample(context, policy, repeated, arm.evaluated, seeds)
     repeat = arm.training is None and index > 0  # of the base only successes are counted then
-    most = 0 if repeat else context.spec.profile.scored or count
-    first = [episode for i, episode in enumerate(episodes) if i % count < most]
-    scored = iter(score_episodes(policy, context.base, first))
-    write_episodes(out, [next(scored) if i % count < most else episode for i, episode in enumerate(episodes)])
+    if not repeat and isinstance(policy, HuggingFacePolicy):
+        most = context.spec.profile.scored or count
+        scored = iter(score_episodes(policy, context.model, [e for i, e in enumerate(episodes) if i % count < most]))
+        episodes = [next(scored) if i % count < most else episode for i, episode in enumerate(episodes)]
+    write_episodes(out, episodes)
 
 
 def base_job(root: Path) -> None:
@@ -53,29 +57,23 @@ def base_job(root: Path) -> None:
     """
     context = open_run(root)
     base = context.base
+    able = abilities_of(base)
     for split in SPLITS:  # in a study of transfer they are of two families
         first = Interaction(context.family_of(split), context.tasks(split)[0], World.LIVE)
         if any(arm.treatment.searches for arm in context.spec.designed.arms):
             restorable(first)
-        prompt = first.prompt
-        base.template.check(prompt)
-        _check_context(context, context.family_of(split).budget, len(base.template.prompt_ids(prompt)))
-    write_json(
-        context.store.base,
-        {
-            "policy": context.spec.policy,
-            "version": reachlab.__version__,
-            "architecture": type(base.model).__name__,
-            "parameters": sum(p.numel() for p in base.model.parameters()),
-            "vocabulary": len(base.tokenizer),
-        },
-    )
+        if not able.train:
+            context.model.template.check(first.prompt)
+            _check_context(context, context.family_of(split).budget, first.prompt)
+    about = {"policy": context.spec.policy, "version": reachlab.__version__, **described(base)}
+    write_json(context.store.base, {**about, "abilities": able.to_json()})
 
 
-def _check_context(context: Context, budget: Budget, prompt: int) -> None:
+def _check_context(context: Context, budget: Budget, prompt: Prompt) -> None:
     """The longest episode must fit into what the model can attend to."""
-    config = context.base.model.config.get_text_config()
-    longest = prompt + budget.closed().tokens + budget.calls * 32  # the template around each result
+    config = context.model.model.config.get_text_config()
+    around = 32 * budget.calls  # the template around each result
+    longest = len(context.model.template.prompt_ids(prompt)) + budget.closed().tokens + around
     for name in ("max_position_embeddings", "sliding_window"):
         limit = getattr(config, name, None)
         if limit is not None and limit < longest:
@@ -96,7 +94,9 @@ def exact_p0(context: Context, split: Split) -> list[float] | None:
     an answer must be few enough to list.
     """
     tasks = context.tasks(split)
-    if not all(task.verifier.exact and task.answers for task in tasks) or not context.base.enumerable:
+    if not isinstance(context.base, HuggingFacePolicy) or not context.base.enumerable:
+        return None
+    if not all(task.verifier.exact and task.answers for task in tasks):
         return None
     interactions = [Interaction(context.family_of(split), task, World.CLOSED) for task in tasks]
     budget = interactions[0].budget.tokens

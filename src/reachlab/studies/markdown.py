@@ -196,7 +196,7 @@ def _cost(result: Json) -> list[str]:
         return []
     counted = ", ".join(f"{cost[key]:,} {name}" for key, name in COUNTS.items() if key in cost)
     out = ["## Cost", "", f"Of evaluation: {counted}"]
-    out[-1] += f", {cost['flops']:.3g} FLOPs" if "flops" in cost else ""
+    out[-1] += f", {cost['flops']:.3g} FLOPs" if cost.get("flops") is not None else ""
     seconds = cost.get("rollout_seconds")
     out[-1] += "." if seconds is None else f", {seconds:.1f} episode-seconds (episodes of a batch run side by side)."
     if trained := cost.get("trainings"):

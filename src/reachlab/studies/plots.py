@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from reachlab import Json
 from reachlab.measure.wording import number
 from reachlab.studies.canvas import COLORS, FRONTIER, GREY, MARKERS, new_figure, place, save, style
-from reachlab.studies.reading import arms, estimate, short, silent, tasks_of
+from reachlab.studies.reading import SILENCE, arms, estimate, short, silent, tasks_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -223,7 +223,7 @@ def _legend(figure: Figure, result: Json) -> None:
 
 
 def _headline(figure: Figure, result: Json) -> None:
-    """Above the panels: what the curve is, and the arms that are nowhere because they had no signal."""
+    """Above the panels: what the curve is, and the arms that are nowhere because they have no episodes."""
     from matplotlib.lines import Line2D
 
     kind = "exact" if result["p0"].get("kind") == "exact" else "upper bound"
@@ -231,9 +231,9 @@ def _headline(figure: Figure, result: Json) -> None:
     if any(result.get(key) for key in ("frontier_hard", "frontier_train")):
         label = f"frontier: the most any closed reweighting reaches ({kind})"
         handles.append(Line2D([], [], color=FRONTIER, linewidth=1.8, label=label))
-    quiet = [short(arm) for arm in arms(result, "test") if silent(arm)]
-    if quiet:
+    for word in SILENCE:
+        quiet = [short(a) for a in arms(result, "test") if silent(a) and a["success"]["reason"].startswith(word)]
         shown = ", ".join(quiet[:4]) + (f" and {len(quiet) - 4} more" if len(quiet) > 4 else "")
-        handles.append(Line2D([], [], linestyle="", label=f"no signal: {shown}"))
+        handles += [Line2D([], [], linestyle="", label=f"{word}: {shown}")] if quiet else []
     if handles:
         figure.legend(handles=handles, loc="outside upper center", fontsize=9.5, ncols=2)

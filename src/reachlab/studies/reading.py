@@ -12,7 +12,8 @@ from typing import NamedTuple
 from reachlab import Json, Treatment
 from reachlab.measure.wording import number
 
-NO_SIGNAL = "no signal"
+SILENCE = ("no signal", "not available")
+"""What an arm without episodes reads instead of numbers; the reason follows it."""
 DASH = "–"
 
 
@@ -76,14 +77,15 @@ def estimate(arm: Json, key: str) -> Json:
 
 
 def silent(arm: Json) -> bool:
-    """True for an arm that had no reward or no data to learn from."""
-    return arm["success"]["value"] is None and str(arm["success"].get("reason", "")).startswith(NO_SIGNAL)
+    """True for an arm that had nothing to learn from, or that this policy cannot be."""
+    return arm["success"]["value"] is None and str(arm["success"].get("reason", "")).startswith(SILENCE)
 
 
 def cell(arm: Json, column: Column, limit: Callable[[float], str] = number) -> Cell:
-    """An arm without signal reads so in every column. *limit* writes the ends of the interval."""
+    """An arm without episodes reads so in every column. *limit* writes the ends of the interval."""
     if silent(arm):
-        return Cell(NO_SIGNAL, "", str(arm["success"]["reason"]))
+        reason = str(arm["success"]["reason"])
+        return Cell(next(word for word in SILENCE if reason.startswith(word)), "", reason)
     return spelled(estimate(arm, column.key), column.bound, limit)
 
 

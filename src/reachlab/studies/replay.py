@@ -104,7 +104,7 @@ def _replay_chunk(context: Context, arm: Arm, index: int, chunk: int) -> Repeate
     rows = rows_of(family)
     for start in range(0, len(recorded), rows):  # as they were sampled: together, so that padding is the same
         part = recorded[start : start + rows]
-        for old, new in zip(part, again(policy, family, part, imaginer=context.base.imaginer()), strict=True):
+        for old, new in zip(part, again(policy, family, part, imaginer=context.imaginer()), strict=True):
             if old.stop.is_fault:
                 skipped += 1
             elif what := difference(old, new):

@@ -1,6 +1,7 @@
 """The rollout engine: a policy session on one side, interactions on the other, Episodes out.
 
-It drives the interaction core directly: no vector environment waits for its slowest member.
+It drives the interaction core directly: no vector environment waits for its slowest member. Sessions that take requests
+while others run (``streaming``) are never kept waiting by a tool; others go in step.
 Not covered: scoring against the base (``studies.scoring``), several processes (``studies.jobs``).
 """
 
@@ -29,10 +30,11 @@ from reachlab import (
     World,
 )
 from reachlab.envs.core import Interaction
-from reachlab.errors import BadValue, ReachlabError
+from reachlab.errors import BadValue, PolicyFault, ReachlabError
 from reachlab.policies.scripted import ScriptedPolicy
 from reachlab.registry import Spec
 from reachlab.seeding import derive
+from reachlab.studies.streaming import Stream, Streaming
 
 
 @dataclass
@@ -44,6 +46,9 @@ class _Running:
     seed: int
     began: float
     imagined: int = 0
+
+    def request(self) -> ActRequest:
+        return ActRequest(self.handle, max(1, self.interaction.tokens_left))
 
 
 def rollout(
@@ -71,10 +76,20 @@ def drive(
     handles = session.start([i.prompt for i in interactions], list(seeds))
     now = time.monotonic()
     running = {h: _Running(i, h, s, now) for h, i, s in zip(handles, interactions, seeds, strict=True)}
+    imagined = any(i.world is World.IMAGINED for i in interactions)  # by the base, for many at once: in step
+    if isinstance(session, Streaming) and not imagined:
+        finished = _streamed(session, running)
+    else:
+        finished = _in_step(session, running, imaginer)
+    return [finished[h] for h in handles]
+
+
+def _in_step(session: Session, running: dict[int, _Running], imaginer: Imaginer | None) -> dict[int, Episode]:
+    """All turns of a round, then all that they lead to."""
     finished: dict[int, Episode] = {}
-    acting = list(handles)
+    acting = list(running)
     while acting:
-        requests = [ActRequest(h, max(1, running[h].interaction.tokens_left)) for h in acting]
+        requests = [running[h].request() for h in acting]
         acting, imagining = [], []
         for handle, turn in session.act(requests):
             run = running[handle]
@@ -85,7 +100,19 @@ def drive(
         while imagining:
             assert imaginer is not None
             imagining = _imagine(imaginer, session, imagining, finished, acting)
-    return [finished[h] for h in handles]
+    return finished
+
+
+def _streamed(session: Streaming, running: dict[int, _Running]) -> dict[int, Episode]:
+    """Each episode goes on as soon as its own tools have answered."""
+    finished: dict[int, Episode] = {}
+    with Stream(session, lambda handle, turn: _step(running[handle].interaction, turn)) as stream:
+        for run in running.values():
+            stream.ask(run.request())
+        for handle, _ in stream:
+            if not _settled(session, running[handle], finished):
+                stream.ask(running[handle].request())
+    return finished
 
 
 class Played(NamedTuple):
@@ -158,12 +185,18 @@ def _imagine(
     imaginer: Imaginer, session: Session, waiting: list[_Running], finished: dict[int, Episode], acting: list[int]
 ) -> list[_Running]:
     """Let the base write one observation for each waiting episode; those that need another one."""
-    texts = imaginer.imagine(
-        [session.transcript(r.handle) for r in waiting],
-        [r.interaction.imagined for r in waiting],
-        [derive(r.seed, "imagined", r.imagined) for r in waiting],
-        waiting[0].interaction.budget.observation_tokens,
-    )
+    try:
+        texts = imaginer.imagine(
+            [session.transcript(r.handle) for r in waiting],
+            [r.interaction.imagined for r in waiting],
+            [derive(r.seed, "imagined", r.imagined) for r in waiting],
+            waiting[0].interaction.budget.observation_tokens,
+        )
+    except PolicyFault as error:  # an empty observation would be scored as if the base had written it
+        for run in waiting:
+            run.interaction.abort(str(error))
+            _settled(session, run, finished)
+        return []
     again = []
     for run, text in zip(waiting, texts, strict=True):
         run.imagined += 1

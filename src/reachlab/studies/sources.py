@@ -23,7 +23,7 @@ from typing import Protocol
 
 import numpy as np
 
-from reachlab import Episode, Family, Task, Transcript, Treatment, World
+from reachlab import Episode, Family, Policy, Task, Transcript, Treatment, World
 from reachlab.envs.core import Interaction
 from reachlab.errors import BadValue
 from reachlab.policies.advantages import advantages, mixed
@@ -129,14 +129,14 @@ def training_seed(context: Context, index: int) -> int:
 
 
 def sample(
-    context: Context, policy: HuggingFacePolicy, tasks: Sequence[Task], world: World, seeds: Sequence[int]
+    context: Context, policy: Policy, tasks: Sequence[Task], world: World, seeds: Sequence[int]
 ) -> list[Episode]:
     """Rollouts, so many side by side as ``rows_of`` says."""
     episodes: list[Episode] = []
     while (start := len(episodes)) < len(tasks):
         family = context.family_of(tasks[start].split)
         part = slice(start, start + rows_of(family))
-        episodes += rollout(policy, family, tasks[part], world, seeds[part], imaginer=context.base.imaginer())
+        episodes += rollout(policy, family, tasks[part], world, seeds[part], imaginer=context.imaginer())
     return episodes
 
 
@@ -153,7 +153,7 @@ def demonstration(context: Context, task: Task, world: World) -> Transcript:
     family = context.family_of(task.split)
     interaction = Interaction(family, task, world)
     if not world.offers_tools:
-        return context.base.template.transcript(interaction.prompt, [task.answers[0]], [])
+        return context.model.template.transcript(interaction.prompt, [task.answers[0]], [])
     turns, results, seen = [], [], list[str]()
     while interaction.stop is None:
         turns.append(family.solution(task, seen))
@@ -163,19 +163,19 @@ def demonstration(context: Context, task: Task, world: World) -> Transcript:
             seen += [r.text for r in step.results]
     if interaction.reward < 1:
         raise BadValue(f"scripted solution of {task.id}", interaction.stop, "an episode that is verified as a success")
-    return context.base.template.transcript(interaction.prompt, turns, results)
+    return context.model.template.transcript(interaction.prompt, turns, results)
 
 
 def closed_transcript(context: Context, episode: Episode) -> Transcript:
     """The closed-book question of an episode with the answer that it found."""
     family = context.family_of(episode.split)
     prompt = Interaction(family, family.task(episode.split, episode.task_seed), World.CLOSED).prompt
-    return context.base.template.transcript(prompt, [episode.messages[-1].content], [])
+    return context.model.template.transcript(prompt, [episode.messages[-1].content], [])
 
 
 def _verified(
     context: Context,
-    policy: HuggingFacePolicy,
+    policy: Policy,
     world: World,
     seed: int,
     keep: Callable[[Episode], Transcript],

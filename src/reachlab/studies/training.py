@@ -1,6 +1,9 @@
 """The sample-learn loop: one training run, from the base to published weights, resumable at step checkpoints.
 
 Command: ``reachlab train lexicon --world live --algorithm rl``.
+
+A training that diverges (its loss is no number, or a limit of ``LearnerConfig.limits`` is passed) ends there, without
+signal; published are the reason and the last checkpoint from before, which the next gradient had found good.
 Not covered: several devices.
 """
 
@@ -10,25 +13,33 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reachlab import Episode, Treatment, World
-from reachlab.errors import PolicyFault
+from reachlab.errors import BadValue
+from reachlab.policies.config import ImportanceConfig, LearnerConfig
 from reachlab.policies.huggingface import HuggingFacePolicy
-from reachlab.policies.learner import Learner, Update
+from reachlab.policies.learner import Diverged, Learner, Update, save_weights
+from reachlab.studies.checkpoints import keep, last_good, resume
 from reachlab.studies.context import Context, open_run
 from reachlab.studies.matching import LONGEST, Bill, bill_of, kl_setting, owed
 from reachlab.studies.sources import TrainingBatch, source_of, training_seed
 from reachlab.studies.spec import ON_POLICY
-from reachlab.studies.store import publish_folder, published, write_json
+from reachlab.studies.store import publish_folder, write_json
+from reachlab.studies.trackers import TrackedRun, numbers, tracker
 
 
 def train_job(root: Path, treatment: Treatment, world: World, index: int) -> None:
     """Train the index-th run of a treatment and publish it. The job of the study's graph."""
-    train(open_run(root), treatment, world, index)
+    context = open_run(root)
+    if context.abilities.train:
+        _publish_nothing(context.store.policy(treatment, world, index), context.abilities.train)
+    else:
+        train(context, treatment, world, index)
 
 
 def work_folder(context: Context, treatment: Treatment, world: World, index: int) -> Path:
@@ -40,28 +51,32 @@ def work_folder(context: Context, treatment: Treatment, world: World, index: int
 def train(context: Context, treatment: Treatment, world: World, index: int) -> None:
     work = work_folder(context, treatment, world, index)
     work.mkdir(parents=True, exist_ok=True)
-    student = context.copy_of_base()
-    settings = context.spec.rl if treatment in ON_POLICY else context.spec.fit
-    learner = Learner(student.model, context.base.model, settings)
-    progress = _resume(work, learner)
-    source = source_of(context, treatment, world, training_seed(context, index))
+    settings = settings_of(context, treatment)
+    seed = training_seed(context, index)
+    student, learner = _begin(context, settings, seed)
+    progress = resume(work, learner)
+    source = source_of(context, treatment, world, seed)
     due = owed(context, treatment, world, index)
+    watched = tracker(_tracked(context, treatment, world, index, settings, progress["step"]))
     trouble = ""
-    while not _enough(context, treatment, progress, due):
-        step = progress["step"]
-        batch = source.batch(step, student)
-        try:
+    try:
+        while not _enough(context, treatment, progress, due):
+            step = progress["step"]
+            batch = source.batch(step, student)
             update = learner.update(batch.transcripts, batch.weights) if batch.transcripts else None
-        except PolicyFault as error:
-            trouble = str(error)
-            break
-        progress["step"] = step + 1
-        paid = bill_of(batch.episodes) + Bill(update.tokens if update else 0)
-        progress["tokens"] += paid.tokens
-        progress["verifier_calls"] += paid.verifier_calls
-        _log(work, step, batch, update)
-        if (step + 1) % context.spec.profile.checkpoint_every == 0:
-            _checkpoint(work, learner, progress)
+            _count(progress, batch, update)
+            _log(work, step, batch, update)
+            watched.log(step, numbers(_metrics(batch, update)))
+            if progress["step"] % context.spec.profile.checkpoint_every == 0:
+                keep(work, learner, progress)
+    except Diverged as error:
+        good = last_good(work, learner.updates)
+        student, learner = _begin(context, settings, seed)
+        if good is not None:
+            learner.restore(good)
+        trouble = f"{error}; the weights are those after {learner.updates} updates"
+    finally:
+        watched.finish()
     if not trouble and learner.updates == 0:
         trouble = source.nothing
     status = {
@@ -75,6 +90,38 @@ def train(context: Context, treatment: Treatment, world: World, index: int) -> N
     _publish(context.store.policy(treatment, world, index), work, student, status)
 
 
+def _count(progress: dict[str, int], batch: TrainingBatch, update: Update | None) -> None:
+    progress["step"] += 1
+    paid = bill_of(batch.episodes) + Bill(update.tokens if update else 0)
+    progress["tokens"] += paid.tokens
+    progress["verifier_calls"] += paid.verifier_calls
+
+
+def settings_of(context: Context, treatment: Treatment) -> LearnerConfig:
+    """The spec's, with importance ratios where another engine samples than the one that learns."""
+    if treatment not in ON_POLICY:
+        if context.spec.fit.importance is not None:
+            raise BadValue("importance of fit", context.spec.fit.importance, "None: given transcripts have no sampler")
+        return context.spec.fit
+    settings = context.spec.rl
+    if settings.importance is None and getattr(context.model, "engine", None) is not None:
+        return replace(settings, importance=ImportanceConfig())
+    return settings
+
+
+def _begin(context: Context, settings: LearnerConfig, seed: int) -> tuple[HuggingFacePolicy, Learner]:
+    student = context.student(settings.adapter, seed)
+    return student, Learner(student.model, context.model.model, settings)
+
+
+def _tracked(
+    context: Context, treatment: Treatment, world: World, index: int, settings: LearnerConfig, step: int
+) -> TrackedRun:
+    root = context.store.root
+    config = {"policy": context.spec.policy, "seed": context.spec.seed, **asdict(settings)}
+    return TrackedRun(root.name or "reachlab", f"{treatment}-{world}-{index}", root / "tracking", config, step)
+
+
 def _enough(context: Context, treatment: Treatment, progress: dict[str, int], due: Bill) -> bool:
     """Whether training has taken its updates and, where its own episodes are what it spends, spent what is *due*."""
     steps = context.spec.updates(treatment)
@@ -83,31 +130,9 @@ def _enough(context: Context, treatment: Treatment, progress: dict[str, int], du
     return Bill(progress["tokens"], progress["verifier_calls"]).covers(due) or progress["step"] >= LONGEST * steps
 
 
-def _resume(work: Path, learner: Learner) -> dict[str, int]:
-    """Take up the last checkpoint; drop the metrics of steps that it does not know."""
-    checkpoint = work / "checkpoint"
-    progress = {"step": 0, "tokens": 0, "verifier_calls": 0}
-    if (checkpoint / "progress.json").exists():
-        progress = json.loads((checkpoint / "progress.json").read_text())
-        learner.restore(checkpoint)
-    metrics = work / "metrics.jsonl"
-    lines = metrics.read_text().splitlines()[: progress["step"]] if metrics.exists() else []
-    with published(metrics) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in lines))
-    return progress
-
-
-def _checkpoint(work: Path, learner: Learner, progress: dict[str, int]) -> None:
-    def fill(folder: Path) -> None:
-        learner.save(folder)
-        (folder / "progress.json").write_text(json.dumps(progress))
-
-    publish_folder(work / "checkpoint", fill)
-
-
 def _publish(out: Path, work: Path, student: HuggingFacePolicy, status: dict[str, Any]) -> None:
     def fill(folder: Path) -> None:
-        student.model.save_pretrained(folder)
+        save_weights(student.model, folder)
         student.tokenizer.save_pretrained(folder)
         shutil.copy(work / "metrics.jsonl", folder / "metrics.jsonl")
         write_json(folder / "status.json", status)
@@ -116,17 +141,25 @@ def _publish(out: Path, work: Path, student: HuggingFacePolicy, status: dict[str
     shutil.rmtree(work)
 
 
+def _publish_nothing(out: Path, reason: str) -> None:
+    """What stands in place of a policy that cannot be trained."""
+
+    def fill(folder: Path) -> None:
+        (folder / "metrics.jsonl").touch()
+        nothing = {"updates": 0, "tokens": 0, "verifier_calls": 0, "beta": None, "kl_target": None}
+        write_json(folder / "status.json", {"signal": False, "reason": reason, **nothing})
+
+    publish_folder(out, fill)
+
+
 def _log(work: Path, step: int, batch: TrainingBatch, update: Update | None) -> None:
-    line = {"step": step, "skipped": update is None, **_episode_metrics(batch.episodes), **_update_metrics(update)}
     with (work / "metrics.jsonl").open("a") as file:
-        file.write(json.dumps(line) + "\n")
+        file.write(json.dumps({"step": step, "skipped": update is None, **_metrics(batch, update)}) + "\n")
 
 
-def _update_metrics(update: Update | None) -> dict[str, float]:
-    if update is None:
-        return {}
-    names = ("loss", "kl", "entropy", "grad_norm", "beta", "tokens")
-    return {name: getattr(update, name) for name in names}
+def _metrics(batch: TrainingBatch, update: Update | None) -> dict[str, Any]:
+    learned = {} if update is None else {name: value for name, value in asdict(update).items() if value is not None}
+    return {**_episode_metrics(batch.episodes), **learned}
 
 
 def _episode_metrics(episodes: Sequence[Episode]) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def arm_row(setting: Setting, counts: ArmCounts) -> Json:
     """What one arm reached, what it paid, and what closed reweighting would have to: over all tasks of its split."""
     arm, alpha = counts.arm, setting.thresholds.alpha_report / 2
     everything = np.ones(counts.successes.shape[1], dtype=bool)
-    silent = Estimate.missing(f"no signal: {counts.no_signal}") if counts.no_signal else None
+    silent = Estimate.missing(counts.missing) if counts.missing else None
     numbers = {
         "success": silent or ledger.success_rate(counts, everything, alpha, "no scored episode"),
         "spent": silent or ledger.spent(counts, everything, alpha),

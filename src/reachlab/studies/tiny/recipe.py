@@ -22,6 +22,9 @@ from reachlab.seeding import derive, generator
 from reachlab.studies.tiny import documents, tokenizer
 from reachlab.studies.tiny.drawers import DRAWERS
 
+POINT = 50
+"""Steps behind one point of the recorded loss curve."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -127,15 +130,17 @@ def batch_loss(model: LlamaForCausalLM, batch: list[documents.Document], table_U
     return -(weights_B_T[keep_B_T] * (target_N_V * logprobs_N_V).sum(-1)).sum()
 
 
-def train(recipe: Recipe, report: Callable[[int, float], None]) -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
-    """Run the recipe; *report* gets (step, mean loss per document in nats)."""
+def train(
+    recipe: Recipe, report: Callable[[int, float], None], steps: int | None = None
+) -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
+    """Run the recipe, or its first *steps*; *report* gets (step, mean loss per document in nats)."""
     tok = tokenizer.build()
     vocabulary = documents.Vocabulary(tok)
     table_U_V = torch.from_numpy(vocabulary.table)
     model = new_model(recipe, tok)
     both = optimizers(model, recipe)
     schedules = [torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.rate) for optimizer in both]
-    for step in range(recipe.steps):
+    for step in range(recipe.steps if steps is None else steps):
         batch = draw_batch(vocabulary, recipe, step)
         total = 0.0
         for part in np.array_split(np.arange(len(batch)), recipe.micro_batches):
@@ -151,9 +156,17 @@ def train(recipe: Recipe, report: Callable[[int, float], None]) -> tuple[LlamaFo
     return model.eval(), tok
 
 
-def save(model: LlamaForCausalLM, tok: PreTrainedTokenizerBase, recipe: Recipe, out: Path) -> None:
-    """Hugging Face layout, weights in half precision, and the recipe beside them."""
+def curve(losses: Sequence[float]) -> list[float]:
+    """Means over each ``POINT`` steps: what is left of a training by which another may be compared with it."""
+    whole = len(losses) // POINT * POINT
+    return [round(float(mean), 3) for mean in np.array(losses[:whole]).reshape(-1, POINT).mean(1)]
+
+
+def save(
+    model: LlamaForCausalLM, tok: PreTrainedTokenizerBase, recipe: Recipe, out: Path, losses: Sequence[float]
+) -> None:
+    """Hugging Face layout, weights in half precision, and beside them the recipe and the curve of its losses."""
     model.half().save_pretrained(out)
     tok.save_pretrained(out)
-    made = {**asdict(recipe), "fingerprint": fingerprint(recipe)}
+    made = {**asdict(recipe), "fingerprint": fingerprint(recipe), "losses": curve(losses)}
     (out / "recipe.json").write_text(json.dumps(made, indent=1) + "\n")
