@@ -10,9 +10,9 @@ else, memory and the interpreter's lock apart; the clock's ratio needs such a ma
 float32 matrix products of 1024 by 1024 on as many threads; work is counted by ``FlopCounterMode``, recomputation
 included.
 
-On two cores: torch's own threads give 1.9 at 20M and nothing at 1M, and collapse (.1 to .3) when anything else runs; a
-core for each half of the transcripts gives 1.8 at either size, as processes or as threads. A study gains nothing by it:
-its workers are processes that have a core each already.
+On two cores: torch's own threads give up to 1.7 at 1M and 1.9 at 20M, and collapse to .1 to .3 when anything else runs;
+a core for each half of the transcripts gives 1.7 to 1.9, as processes or as threads. A study gains nothing by it: its
+workers are processes that have a core each already.
 
 Not covered: a GPU, several machines, sampling (``throughput.py``).
 """
@@ -234,14 +234,12 @@ def main() -> None:
         print(json.dumps(found, indent=1))
         return
     for size, result in found.items():
-        said = f"{result['tokens per update']} tokens an update; peak, GFLOP/s: {_spread(result)}"
-        print(f"{size}: {said}; load {result['load']:.1f}")
+        peaks = ", ".join(f"{name} {_told(row)}" for name, row in result["peak, GFLOP/s"].items())
+        print(
+            f"{size}: {result['tokens per update']} tokens an update; peak, GFLOP/s: {peaks}; load {result['load']:.1f}"
+        )
         for name, row in result["ways"].items():
             print(f"  {name:32} " + "   ".join(f"{what} {_told(row[what])}" for what in row))
-
-
-def _spread(result: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {_told(row)}" for name, row in result["peak, GFLOP/s"].items())
 
 
 def _told(row: dict[str, float]) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-RINGS = ("unit", "smoke", "services")
+RINGS = ("unit", "smoke", "services", "vllm")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

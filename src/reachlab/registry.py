@@ -71,6 +71,9 @@ ONE = {"families": "family", "policies": "policy", "tools": "tool", "sandboxes":
 EXTRAS = {
     "vllm": "vllm",
     "peft": "lora",
+    "tensorboard": "tracking",
+    "trackio": "tracking",
+    "wandb": "tracking",
     "openai": "openai",
     "langchain_openai": "openai",
     "docker": "docker",

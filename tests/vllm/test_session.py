@@ -133,6 +133,22 @@ def test_a_full_context_is_a_stop_reason_and_no_crash() -> None:
     small.engine.close()
 
 
+def test_a_cache_that_holds_a_few_rows_changes_nothing(base: HuggingFacePolicy) -> None:
+    """Rows give up their place to others half-way, and go on later with the same draws."""
+    small = load("tiny", context=96, cache_bytes=2**20)
+    asked, seeds = prompts(24), list(range(24))
+    said = []
+    for chosen in (small, base):
+        session = chosen.session()
+        session.stop_ids = frozenset()  # type: ignore[attr-defined]
+        handles = session.start(asked, seeds)
+        turns = act(session, handles, 40)
+        said.append([turns[h].text for h in handles])
+    assert said[0] == said[1]
+    assert isinstance(small.engine, VllmEngine)
+    small.engine.close()
+
+
 def test_weights_without_numbers_are_a_fault(policy: HuggingFacePolicy) -> None:
     broken = policy.with_model(copy.deepcopy(policy.model), "broken")
     with torch.no_grad():

@@ -126,7 +126,7 @@ def test_the_default_route_on_a_processor_is_caught(packed: HuggingFacePolicy) -
         gap(packed)
 
 
-def test_adapters_are_swapped_without_touching_the_base(policy: HuggingFacePolicy, base: HuggingFacePolicy) -> None:
+def test_adapters_are_swapped_without_touching_the_base(policy: HuggingFacePolicy, engine: VllmEngine) -> None:
     from reachlab.policies.adapters import adapt
     from reachlab.policies.config import AdapterConfig
 
@@ -139,4 +139,20 @@ def test_adapters_are_swapped_without_touching_the_base(policy: HuggingFacePolic
         assert gap(student) < 1e-3
     assert gap(student, policy) > 0.1
     assert gap(policy) < 1e-3
+    before = engine.syncs
+    assert gap(student) < 1e-3 and gap(policy) < 1e-3
+    assert engine.syncs == before  # both are there, side by side
+
+
+def test_an_engine_that_dies_while_it_takes_weights_over_stops_the_run(
+    policy: HuggingFacePolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def out_of_memory(*_: object) -> float:
+        raise RuntimeError("can't allocate memory")
+
+    student = student_of(policy)
+    with monkeypatch.context() as patched:
+        patched.setattr(sync, "agree", out_of_memory)
+        with pytest.raises(PolicyFault, match="can't allocate memory"):
+            gap(student)
     assert gap(student) < 1e-3

@@ -10,13 +10,17 @@ chat          prompts and suffixes by a tokenizer's own template; ids only appen
 scoring       teacher-forced log-probabilities, spent nats, imported bits
 enumeration   exact closed-book p0
 advantages    of grouped rewards
-learner       the one learner; ``config`` its settings
+learner       the one learner; ``config`` its settings, ``gradients`` and ``importance`` its parts
+adapters      LoRA on the base's own weights
 tilts         gibbs and best-of-n: which of a policy's draws are kept
 search        best-of-n, beam, best-first, mcts over sampled turns (a package)
 tabular       policies whose every probability is known (a package)
 scripted      policies whose turns a function writes
+vllm          sampling through vLLM in process (a package)
+endpoint      OpenAI-compatible servers (a package)
+chat_model    any LangChain chat model (a package)
 ============  ================================================================================
 
 Policies share only the contracts with environments: learners consume transcripts, sessions take prompts.
-Not covered: other engines (vLLM, chat models).
+Not covered: several devices.
 """

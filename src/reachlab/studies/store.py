@@ -56,6 +56,10 @@ SCHEMA = pa.schema(
 )
 
 
+WEIGHTS = ("model.safetensors", "adapter_model.safetensors")
+"""Where a trained policy's weights are: whole, or an adapter's alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunStore:
     """Paths and files of one run directory."""
@@ -86,7 +90,7 @@ class RunStore:
         found = [p for p in sorted(self.root.glob("episodes/*/*.parquet")) if not _reads(read_table, p)]
         tables = [self.base, *sorted(self.root.glob("p0/*.json"))]
         found += [p for p in tables if p.exists() and not _reads(read_json, p)]
-        trained = [p.parent for p in sorted(self.root.glob("policies/*/model.safetensors"))]
+        trained = [p.parent for name in WEIGHTS for p in sorted(self.root.glob(f"policies/*/{name}"))]
         return found + [p for p in trained if not p.name.endswith(".corrupt") and not _reads(_read_policy, p)]
 
 
@@ -100,7 +104,7 @@ def _reads(reader: Callable[[Path], object], path: Path) -> bool:
 def _read_policy(folder: Path) -> dict[str, Any]:
     """The status of a trained policy whose files are whole. An unfinished one has only a checkpoint, not weights."""
     try:
-        with safe_open(folder / "model.safetensors", framework="np") as weights:
+        with safe_open(next(p for name in WEIGHTS if (p := folder / name).exists()), framework="np") as weights:
             weights.keys()
     except (OSError, SafetensorError) as error:
         raise CorruptRun(f"{folder} holds no whole weights ({error})") from error

@@ -97,7 +97,8 @@ class Handler(BaseHTTPRequestHandler):
             logprobs = [LOGPROB] * len(said)
         told = {"token_logprobs": logprobs, "tokens": [f"token_id:{i}" for i in said]}
         sampled = [0] if body.get("echo") else said  # as vLLM has it
-        choice = {"text": "", "token_ids": sampled, "prompt_token_ids": ids, "logprobs": told, "finish_reason": "stop"}
+        choice = {"text": "", "token_ids": sampled, "prompt_token_ids": ids, "logprobs": told}
+        choice["finish_reason"] = "stop" if said[-1] in TOKENIZER.all_special_ids else "length"
         return 200, json.dumps({"choices": [choice]})
 
     def chat(self, body: Json) -> tuple[int, str]:

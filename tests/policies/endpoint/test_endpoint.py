@@ -20,7 +20,7 @@ from reachlab.policies.endpoint import EndpointPolicy, connect
 from reachlab.policies.huggingface import HuggingFacePolicy
 from reachlab.studies.rollout import rollout
 from tests.policies.chat_model.players import FAMILY, SEEDS, TASKS, WIDE
-from tests.policies.endpoint.server import LOGPROB, Server, serving
+from tests.policies.endpoint.server import LOGPROB, TOKENIZER, Server, serving
 
 QUESTION = Prompt(TASKS[0].messages)
 
@@ -187,6 +187,19 @@ def test_a_server_that_never_answers_is_a_fault_in_bounded_time() -> None:
     assert all(e.stop is StopReason.FAULT and "0.3 s" in e.detail for e in episodes)
 
 
+def test_an_end_that_only_the_server_knows_ends_a_turn() -> None:
+    said = [*TOKENIZER.encode("12", add_special_tokens=False), 7]  # 7 is no end of the tiny base
+    choice = {"token_ids": said, "logprobs": {"token_logprobs": [-1.0] * len(said)}}
+    with serving() as server:
+        policy = tokens(server)
+        for reason, stop in (("stop", StopReason.ANSWERED), ("length", StopReason.TOKENS)):
+            text = json.dumps({"choices": [{**choice, "finish_reason": reason}]})
+            server.misbehave = lambda path, body, text=text: (200, text)  # type: ignore[misc]
+            assert {e.stop for e in play(policy, World.CLOSED)} == {stop}
+            if reason == "stop":
+                assert all(e.messages[-1].content == "12" for e in play(policy, World.CLOSED))
+
+
 def test_an_unknown_model_names_those_that_are_offered() -> None:
     with serving() as server:
         with pytest.raises(UnknownName, match=r"unknown model 'bose'. Did you mean 'base'\? Known: base, other"):
@@ -252,12 +265,15 @@ def test_chat_mode_needs_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("owner", "takes_tools", "calls"), [("someone", True, "native"), ("someone", False, "text"), ("vllm", False, "raw")]
 )
-def test_without_token_ids_it_chats(owner: str, takes_tools: bool, calls: str) -> None:
+def test_without_token_ids_it_chats_and_says_so(
+    owner: str, takes_tools: bool, calls: str, caplog: pytest.LogCaptureFixture
+) -> None:
     pytest.importorskip("langchain_openai")
     with serving() as server:
         server.owner, server.takes_ids, server.takes_tools = owner, False, takes_tools
         policy = connect(f"{server.url}#base")
         assert isinstance(policy, ChatModelPolicy) and policy.calls == calls
+        assert "chat mode" in caplog.text and "must be a string" in caplog.text
         episodes = play(policy)
         assert [e.reward for e in episodes] == [FAMILY.optimum(t) for t in TASKS]
         assert [e.reward for e in play(policy, World.CLOSED)] == [0.0] * len(TASKS)

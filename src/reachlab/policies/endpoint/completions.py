@@ -34,6 +34,8 @@ class Completion(NamedTuple):
     """(T,) token ids, the one that ended it included."""
     logprobs: FloatArray
     """(T,) nats, temperature 1, full vocabulary."""
+    stopped: bool
+    """The server says that its last token ended it: it may know ends of a turn that are not known here."""
 
 
 def asking(model: str, ids: Sequence[int], *, seed: int, max_tokens: int, stop: Sequence[int]) -> Json:
@@ -52,7 +54,8 @@ def completion(answer: Json, max_tokens: int) -> Completion:
             f"the server gave {len(ids)} token ids of at most {max_tokens} and {len(logprobs)} log-probabilities"
             + ("" if finite else ", some of them no numbers")
         )
-    return Completion(np.array(ids, dtype=np.int64), np.array(logprobs, dtype=np.float64))
+    stopped = choice.get("finish_reason") == "stop"
+    return Completion(np.array(ids, dtype=np.int64), np.array(logprobs, dtype=np.float64), stopped)
 
 
 def scoring(model: str, ids: Sequence[int]) -> Json:

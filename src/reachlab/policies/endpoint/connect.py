@@ -20,10 +20,10 @@ Not covered: servers that need other secrets than one key, from the environment.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal, NamedTuple, get_args
 from urllib.parse import urldefrag, urlsplit
@@ -45,6 +45,7 @@ FORM = "http://HOST:PORT/v1#MODEL"
 HELLO = Prompt((Message("user", "1"),))
 NOOP: Json = {"name": "noop", "description": "Does nothing.", "parameters": {"type": "object", "properties": {}}}
 UNLIMITED = 2**62
+_log = logging.getLogger(__name__)
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
 
@@ -59,11 +60,8 @@ class Offer(NamedTuple):
     owner: str
 
 
-@dataclass(frozen=True)
 class _Unfit(Exception):
     """Why token mode cannot be had."""
-
-    why: str
 
 
 def connect(
@@ -90,14 +88,13 @@ def connect(
     client = Client(url, os.environ.get(key_variable, ""), retry, concurrency)
     offer = chosen(client, address, model)
     name = f"openai:{url}#{offer.id}"
-    why = ""
     if mode != "chat":
         try:
             return _tokens(name, client, offer, tokenizer)
         except _Unfit as unfit:
-            why = unfit.why
-    if mode == "tokens":
-        raise BadValue("mode", mode, f"'chat' with {name}: {why}")
+            if mode == "tokens":
+                raise BadValue("mode", mode, f"'chat' with {name}: {unfit}") from unfit
+            _log.warning("%s: chat mode, for token mode cannot be had: %s", name, unfit)
     return _chat(name, client, offer, calls)
 
 
@@ -143,13 +140,12 @@ def _count(value: Any) -> int:
 def _tokens(name: str, client: Client, offer: Offer, tokenizer: str) -> EndpointPolicy:
     """Token mode, tried out once. Raises _Unfit where it cannot be had."""
     places = [tokenizer] if tokenizer else list(dict.fromkeys([offer.id, offer.root]))
-    place, loaded = _load(places)
+    loaded, stops = _load(places)
     try:
         template = ChatTemplate(loaded)
         text, ids = template.prompt_text(HELLO), template.prompt_ids(HELLO)
     except TemplateError as error:
         raise _Unfit(str(error)) from error
-    stops = _stops(place, loaded)
     body = asking(offer.id, ids, seed=0, max_tokens=1, stop=sorted(stops))
     try:
         completion(client.post("/completions", body), 1)
@@ -158,29 +154,33 @@ def _tokens(name: str, client: Client, offer: Offer, tokenizer: str) -> Endpoint
         raise _Unfit(f"its /completions does not take and give token ids with log-probabilities ({error})") from error
     if read is not None and read != ids:
         allowed = f"the tokenizer of {offer.id} (the server reads {text!r} as {read}, this one as {ids})"
-        raise BadValue("tokenizer", place, allowed)
+        raise BadValue("tokenizer", loaded.name_or_path, allowed)
     return EndpointPolicy(name, client, offer.id, loaded, stops, offer.positions or UNLIMITED)
 
 
-def _load(places: list[str]) -> tuple[str, PreTrainedTokenizerBase]:
-    """The first that is at hand, else the first that the hub has; the hub is asked for ``owner/name`` alone, since an
-    alias that the server made up would be looked for there for minutes where there is no way out."""
+def _load(places: list[str]) -> tuple[PreTrainedTokenizerBase, frozenset[int]]:
+    """The first tokenizer that is at hand, else the first that the hub has, with the ends of a turn.
+
+    The hub is asked for ``owner/name`` alone: an alias that the server made up would be looked for there for minutes
+    where there is no way out.
+    """
     reasons = []
     for here in (True, False):
         for place in places:
             if here or _HUB_NAME.fullmatch(place):
                 try:
-                    return place, AutoTokenizer.from_pretrained(place, local_files_only=here)
+                    found = AutoTokenizer.from_pretrained(place, local_files_only=here)
+                    return found, _stops(place, found, here)
                 except (OSError, ValueError) as error:
                     reasons.append(f"{place}: {str(error).strip().partition(chr(10))[0]}")
     raise _Unfit(f"no tokenizer can be loaded ({'; '.join(reasons)}); say where it is with the option tokenizer")
 
 
-def _stops(place: str, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+def _stops(place: str, tokenizer: PreTrainedTokenizerBase, here: bool) -> frozenset[int]:
     """Every end-of-sequence token of the tokenizer and the generation config."""
     configured: Any = None
     with suppress(OSError, ValueError):
-        configured = GenerationConfig.from_pretrained(place).eos_token_id
+        configured = GenerationConfig.from_pretrained(place, local_files_only=here).eos_token_id
     more = configured if isinstance(configured, list) else [configured]
     return frozenset(int(i) for i in (tokenizer.eos_token_id, *more) if i is not None)
 

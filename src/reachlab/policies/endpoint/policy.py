@@ -118,8 +118,8 @@ class EndpointSession(Threads):
     def _take(self, request: ActRequest, outcome: Completion | Exception) -> Turn:
         if isinstance(outcome, Exception):
             return silence(f"{self.policy.name}: {outcome}")
-        thread, (ids, logprobs) = self._threads[request.handle], outcome
+        thread, (ids, logprobs, stopped) = self._threads[request.handle], outcome
         thread.push(ids.tolist(), [int(TokenKind.POLICY)] * len(ids), logprobs.tolist())
         thread.turns += 1
-        ended = int(ids[-1]) in self.stop_ids
+        ended = stopped or int(ids[-1]) in self.stop_ids
         return Turn(self.template.decode((ids[:-1] if ended else ids).tolist()), ids, logprobs, ended)

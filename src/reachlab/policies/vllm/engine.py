@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from reachlab.errors import PolicyFault
 from reachlab.policies import adapters
 from reachlab.policies.huggingface import HuggingFacePolicy
 from reachlab.policies.vllm import sync
@@ -81,7 +82,7 @@ class VllmEngine:
         if self._running and model is not self._model:
             self._drop("given up: requests for other weights came while this one ran")
         if not self._running:
-            self._take_over(model)
+            self._ready(model)
         name = str(next(self._numbers))
         self._running[name] = done
         prompt = {"type": "token", "prompt_token_ids": asked.ids}
@@ -122,13 +123,23 @@ class VllmEngine:
         self._llm = self._model = self._weights = self._low_rank = self._adapter = None
         _live.discard(self)
 
-    def _take_over(self, model: PreTrainedModel) -> None:
-        """Whatever is not *model*'s yet: shape, weights, adapter."""
+    def _ready(self, model: PreTrainedModel) -> None:
+        """Built, and with *model*'s weights. PolicyFault if that cannot be had."""
         rank = padded(max(self.settings.lora_rank, sync.rank_of(model)))
         if self._llm is None or rank > self._rank:
             self.close()
             self._llm, self._rank, self._spoiled = build(self.path, model, self.settings, rank), rank, False
             _live.add(self)
+        try:
+            self._take_over(model)
+        except PolicyFault:
+            raise
+        except Exception as error:  # out of memory, a dead engine, a kernel
+            self.close()
+            raise PolicyFault(f"vLLM failed to take over weights: {type(error).__name__}: {error}") from error
+
+    def _take_over(self, model: PreTrainedModel) -> None:
+        """Whatever is not *model*'s yet, weights and adapter; and the proof of it."""
         if self._spoiled:
             sync.forget(self._llm, clean=True)
             self._spoiled = False
@@ -141,7 +152,8 @@ class VllmEngine:
         if fresh or new_adapter:
             self.syncs += 1
             if new_adapter:
-                self._low_rank, self._adapter = None, sync.hang(self._llm, model, self.syncs)
+                self._low_rank = None
+                self._adapter = sync.hang(self._llm, model, self.syncs, before=self._adapter)
             worst = sync.agree(self._llm, model, self._adapter if low_rank else None, self.settings.tolerance)
             self._spoiled = math.isnan(worst)
             self._weights = sync.Seen.of(weights)

@@ -1,8 +1,8 @@
 """Weights from transformers to vLLM, and the proof that they arrived.
 
 Routes that write weights fail in silence: on a processor vLLM may compute with packed copies of the old ones. So every
-update ends in a probe: log-probabilities of the same tokens by both, read and decoded. It is as sharp as its tolerance:
-weights that move the probe by less go unnoticed until they have moved it by more.
+update ends in a probe: log-probabilities of the same tokens by both, after reading and decoding. It is as sharp as its
+tolerance: weights that move the probe by less go unnoticed until they have moved it by more.
 
 Whether weights have changed is seen by where they lie, PyTorch's count of writes, and a sample of values: writes
 through ``.data`` are not counted.
@@ -106,11 +106,11 @@ def forget(llm: Any, clean: bool = False) -> None:
         llm.llm_engine.collective_rpc(_clean)
 
 
-def hang(llm: Any, model: PreTrainedModel, number: int) -> Any:
-    """Give the engine *model*'s adapter as its *number*-th, in place of the one before; what requests name it by."""
+def hang(llm: Any, model: PreTrainedModel, number: int, before: Any) -> Any:
+    """Give the engine *model*'s adapter, by a *number* of its own, in place of the one *before*: what requests name."""
     engine = llm.llm_engine
-    if number > 1:
-        engine.remove_lora(number - 1)
+    if before is not None:
+        engine.remove_lora(before.lora_int_id)
     with TemporaryDirectory() as folder:
         adapters.save(model, Path(folder))
         request = import_module("vllm.lora.request").LoRARequest(f"adapter-{number}", number, folder)
