@@ -31,8 +31,11 @@ def test_without_vllm_the_extra_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("rows", 0), ("context", 8), ("tolerance", 0.0), ("cache_bytes", 1), ("lora_rank", -1), ("lora_rank", 999)],
-)
+    [
+        ("rows", 0), ("rows", "many"), ("context", 8), ("tolerance", 0.0), ("tolerance", "little"), ("cache_bytes", 1),
+        ("lora_rank", -1), ("lora_rank", 999),
+    ],
+)  # fmt: skip
 def test_options_out_of_range(name: str, value: Any) -> None:
     with pytest.raises(BadValue):
         Settings(**{name: value})

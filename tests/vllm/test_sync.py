@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from reachlab import TokenKind, World
 from reachlab.envs.lexicon import Lexicon
@@ -21,6 +23,7 @@ from reachlab.policies.vllm import load as load_vllm
 from reachlab.policies.vllm.engine import VllmEngine
 from reachlab.policies.vllm.settings import Settings
 from reachlab.studies.rollout import rollout
+from tests.policies.conftest import qwen_tokenizer
 from tests.vllm.test_session import teacher_forced
 
 FAMILY = Lexicon()
@@ -156,3 +159,24 @@ def test_an_engine_that_dies_while_it_takes_weights_over_stops_the_run(
         with pytest.raises(PolicyFault, match="can't allocate memory"):
             gap(student)
     assert gap(student) < 1e-3
+
+
+def test_a_model_as_a_user_brings_one(tmp_path: Path) -> None:
+    """Qwen3: grouped-query attention, norms of queries and keys, untied embeddings, a template of another style."""
+    tokenizer = qwen_tokenizer()
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "head_dim": 32}
+    heads: dict[str, Any] = {"num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": False}
+    ends: dict[str, Any] = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    config = Qwen3Config(vocab_size=len(tokenizer), max_position_embeddings=1024, **sizes, **heads, **ends)
+    Qwen3ForCausalLM(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    brought = load_vllm(str(tmp_path), cache_bytes=2**26)
+    assert gap(brought) < 1e-3
+    student = student_of(brought)
+    with torch.no_grad():
+        for parameter in student.model.parameters():
+            parameter.mul_(1.2)
+    assert gap(student) < 1e-3 < gap(student, brought)
+    assert isinstance(brought.engine, VllmEngine)
+    brought.engine.close()

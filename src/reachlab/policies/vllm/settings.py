@@ -28,14 +28,12 @@ class Settings:
     """Rank of the adapters to expect, 0 to 512; an engine that meets a higher one is built anew."""
 
     def __post_init__(self) -> None:
-        least: dict[str, float] = {"rows": 1, "context": 64, "lora_rank": 0}
-        for name, floor in least.items():
-            if getattr(self, name) < floor:
-                raise BadValue(name, getattr(self, name), f">= {floor}")
-        if self.cache_bytes is not None and self.cache_bytes < 2**20:
-            raise BadValue("cache_bytes", self.cache_bytes, f">= {2**20}")
-        if not self.tolerance > 0:
-            raise BadValue("tolerance", self.tolerance, "> 0")
+        for name, least in (("rows", 1), ("context", 64), ("lora_rank", 0), ("cache_bytes", 2**20)):
+            value = getattr(self, name)
+            if not (isinstance(value, int) and value >= least) and not (name == "cache_bytes" and value is None):
+                raise BadValue(name, value, f"a whole number, >= {least}")
+        if not (isinstance(self.tolerance, int | float) and self.tolerance > 0):
+            raise BadValue("tolerance", self.tolerance, "a number, > 0")
         padded(self.lora_rank)
 
 
