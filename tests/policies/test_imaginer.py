@@ -8,7 +8,7 @@ import pytest
 
 from reachlab import Family, StopReason, World
 from reachlab.policies.huggingface import HuggingFacePolicy
-from reachlab.policies.imaginer import HuggingFaceImaginer
+from reachlab.policies.imaginer import SessionImaginer
 from reachlab.registry import Spec
 from reachlab.studies.rollout import rollout
 
@@ -27,14 +27,14 @@ class Forgetful:
 class Watched:
     """Counts the tokens that its imaginer had to read."""
 
-    inner: HuggingFaceImaginer
+    inner: SessionImaginer
     asked: int = 0
     opened: list[int] = field(default_factory=list)
 
     def imagine(self, *asked: object) -> list[str]:
         texts = self.inner.imagine(*asked)  # type: ignore[arg-type]
         self.asked += len(texts)
-        self.opened.append(self.inner.session._next)
+        self.opened.append(self.inner.session._next)  # type: ignore[attr-defined]
         return texts
 
 

@@ -14,7 +14,7 @@ import torch
 from transformers import PreTrainedModel
 
 from reachlab.policies.cache import Rows
-from reachlab.policies.reading import Thread
+from reachlab.policies.threads import Thread
 
 
 @dataclass

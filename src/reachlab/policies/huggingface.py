@@ -23,9 +23,9 @@ from reachlab.errors import BadValue, UnknownName
 from reachlab.policies import adapters
 from reachlab.policies.chat import ChatTemplate
 from reachlab.policies.enumeration import Tokenisations, exact_success
-from reachlab.policies.imaginer import HuggingFaceImaginer
+from reachlab.policies.imaginer import SessionImaginer
 from reachlab.policies.scoring import TokenScores, score
-from reachlab.policies.session import HuggingFaceSession
+from reachlab.policies.session import HuggingFaceSession, positions_of
 
 TINY = Path(__file__).parent / "tiny"
 DTYPES = ("float32", "bfloat16", "auto")
@@ -72,16 +72,17 @@ class HuggingFacePolicy:
     def session(self) -> Session:
         if self.engine is not None:
             return self.engine.session(self)
-        return HuggingFaceSession(self.model, self.template, self.stop_ids)
+        return HuggingFaceSession(self.template, positions_of(self.model), self.model, self.stop_ids)
 
     def with_model(self, model: PreTrainedModel, name: str) -> HuggingFacePolicy:
         """The same tokenizer and engine with other weights."""
         return HuggingFacePolicy(name, model, self.tokenizer, self.engine)
 
-    def imaginer(self) -> HuggingFaceImaginer:
+    def imaginer(self) -> SessionImaginer:
         """A new ``reachlab.Imaginer``, for one rollout."""
         stops = self.stop_ids | {self.template.observation_stop}
-        return HuggingFaceImaginer(self.template, HuggingFaceSession(self.model, self.template, stops))
+        session = HuggingFaceSession(self.template, positions_of(self.model), self.model, stops)
+        return SessionImaginer(self.template, session)
 
     def score(self, base: HuggingFacePolicy, transcripts: Sequence[Transcript]) -> list[TokenScores]:
         return score(self.model, base.model, transcripts)

@@ -1,4 +1,4 @@
-"""A Hugging Face model that writes tool results: the imagined world.
+"""A model that writes tool results, through a session of its own: the imagined world.
 
 What it reads at one step of an episode it keeps for the next: reading everything anew took most of the time of long
 episodes. Not covered: models without a cache that can be cut back.
@@ -8,25 +8,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
-from reachlab import ActRequest, TokenKind, ToolResult, Transcript
+from reachlab import ActRequest, Session, TokenKind, ToolResult, Transcript
 from reachlab.errors import PolicyFault
 from reachlab.policies.chat import ChatTemplate
-from reachlab.policies.session import HuggingFaceSession
 
 Handles = dict[bytes, list[int]]
 """By the ids of the transcript that they were asked about."""
 
 
+class Rewindable(Session, Protocol):
+    """A session whose handles may go on from other ids than they have."""
+
+    def open(self, ids: Sequence[int], seed: int) -> int:
+        """A handle that continues the given ids."""
+        ...
+
+    def rewind(self, handle: int, ids: Sequence[int], seed: int) -> int:
+        """The handle, as if opened with these ids."""
+        ...
+
+
 @dataclass
-class HuggingFaceImaginer:
+class SessionImaginer:
     """``reachlab.Imaginer``. A text ends at one of the session's stops: the template's end of a tool result, or of a
     turn."""
 
     template: ChatTemplate
-    session: HuggingFaceSession
+    session: Rewindable
     _asked: tuple[Handles, Handles] = field(default_factory=lambda: ({}, {}))
     """Of the last call and the one before; who was asked in neither has ended. (After the first result of a turn
     only those with another call in it are asked.)"""

@@ -1,4 +1,4 @@
-"""What a session has of an episode, and how its new tokens are read into the cache: ragged rows in one pass.
+"""How new tokens of episodes are read into the cache: ragged rows in one pass.
 
 Equal beginnings are read once. Not covered: sampling (``decoding``), templates (``chat``).
 """
@@ -6,46 +6,13 @@ Equal beginnings are read once. Not covered: sampling (``decoding``), templates 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from reachlab import TokenKind
 from reachlab.policies.cache import Rows, empty_cache, growing, merge
-
-
-@dataclass
-class Thread:
-    """One episode's tokens. ``unread`` of them, at the end, are not in the cache yet."""
-
-    ids: list[int]
-    kinds: list[int]
-    logprobs: list[float]
-    seed: int
-    unread: int
-    turns: int = 0
-    rows: Rows | None = None
-    row: int = 0
-    fault: str = ""
-    """Why it can never act."""
-
-    @classmethod
-    def of(cls, ids: Sequence[int], seed: int) -> Thread:
-        """One that continues the given ids."""
-        count = len(ids)
-        return cls(list(ids), [int(TokenKind.PROMPT)] * count, [0.0] * count, seed, count)
-
-    def forget(self) -> None:
-        """Give up the cache: everything is read again at the next turn."""
-        self.rows, self.unread = None, len(self.ids)
-
-    def push(self, ids: Sequence[int], kinds: Sequence[int], logprobs: Sequence[float] | None = None) -> None:
-        self.ids.extend(ids)
-        self.kinds.extend(kinds)
-        self.logprobs.extend(logprobs if logprobs is not None else [0.0] * len(ids))
-        self.unread += len(ids)
+from reachlab.policies.threads import Thread
 
 
 def read(model: PreTrainedModel, threads: Sequence[Thread]) -> tuple[Rows, torch.Tensor]:

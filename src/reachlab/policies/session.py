@@ -1,8 +1,6 @@
 """A session over a Hugging Face model: batched multi-turn sampling with the cache kept across turns.
 
 Equal prompts are encoded once; what a handle samples depends on its seed alone, by inverse CDF on its own uniforms.
-A transcript never grows past the positions that the model was made for: what does not fit of a tool result is not
-read, and the turn that has no room left ends as one whose tokens ran out. A prompt that leaves no room is a fault.
 Where memory runs out, all caches are given up, half as many rows are read together, and the turns under way are
 sampled again, to the same tokens; a row that does not fit alone is a fault.
 Not covered: truncated sampling (top-k, top-p): reach is measured at temperature 1 over the full vocabulary.
@@ -11,18 +9,17 @@ Not covered: truncated sampling (top-k, top-p): reach is measured at temperature
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from reachlab import ActRequest, Prompt, TokenKind, ToolResult, Transcript, Turn
-from reachlab.policies.chat import ChatTemplate, prompt_key
+from reachlab import ActRequest, TokenKind, Turn
 from reachlab.policies.decoding import Decoder
-from reachlab.policies.reading import Thread, read
+from reachlab.policies.reading import read
+from reachlab.policies.threads import Thread, Threads
 from reachlab.seeding import generator
 
 UNLIMITED = 2**62
@@ -43,45 +40,19 @@ SLACK = 32
 """Tokens; see ``_alike``."""
 
 
+def positions_of(model: PreTrainedModel) -> int:
+    """Tokens that a transcript may have: rotary and learned positions beyond these were never trained."""
+    return int(getattr(model.config.get_text_config(), "max_position_embeddings", None) or UNLIMITED)
+
+
 @dataclass
-class HuggingFaceSession:
+class HuggingFaceSession(Threads):
     """``reachlab.Session`` over *model*; ``stop_ids`` end a turn."""
 
     model: PreTrainedModel
-    template: ChatTemplate
     stop_ids: frozenset[int]
-    _threads: dict[int, Thread] = field(default_factory=dict)
-    _next: int = 0
     _together: int = UNLIMITED
     """Rows that are sampled at once: halved whenever memory runs out."""
-
-    @cached_property
-    def positions(self) -> int:
-        """Tokens that a transcript may have: rotary and learned positions beyond these were never trained."""
-        return int(getattr(self.model.config.get_text_config(), "max_position_embeddings", None) or UNLIMITED)
-
-    def start(self, prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[int]:
-        known: dict[str, list[int]] = {}
-        handles = []
-        for prompt, seed in zip(prompts, seeds, strict=True):
-            key = prompt_key(prompt)
-            if key not in known:
-                known[key] = self.template.prompt_ids(prompt)
-            handles.append(self.open(known[key], seed))
-        return handles
-
-    def open(self, ids: Sequence[int], seed: int) -> int:
-        """A handle that continues the given ids."""
-        return self._add(self._opened(ids, seed))
-
-    def _opened(self, ids: Sequence[int], seed: int) -> Thread:
-        thread = Thread.of(ids[: self.positions], seed)
-        if len(ids) >= self.positions:
-            thread.fault = (
-                f"the prompt has {len(ids)} tokens, the model takes {self.positions} in all (max_position_embeddings): "
-                "use shorter prompts or a model with a longer context"
-            )
-        return thread
 
     @torch.inference_mode()
     def rewind(self, handle: int, ids: Sequence[int], seed: int) -> int:
@@ -95,27 +66,6 @@ class HuggingFaceSession:
             thread.rows, thread.row = past.rows, past.row
         self._threads[handle] = thread
         return handle
-
-    def append(self, handle: int, results: Sequence[ToolResult]) -> None:
-        suffix, thread = self.template.suffix(tuple(results)), self._threads[handle]
-        room = self.positions - len(thread.ids)
-        thread.push(suffix.ids[:room], suffix.kinds[:room])
-
-    def fork(self, handle: int, seed: int) -> int:
-        past = self._threads[handle]
-        own = replace(past, seed=seed, ids=[*past.ids], kinds=[*past.kinds], logprobs=[*past.logprobs])
-        return self._add(own)
-
-    def transcript(self, handle: int) -> Transcript:
-        thread = self._threads[handle]
-        return Transcript(
-            np.array(thread.ids, dtype=np.int64),
-            np.array(thread.kinds, dtype=np.uint8),
-            np.array(thread.logprobs, dtype=np.float64),
-        )
-
-    def close(self, handle: int) -> None:
-        del self._threads[handle]
 
     def act(self, requests: Sequence[ActRequest]) -> Iterator[tuple[int, Turn]]:
         waiting = []
@@ -169,10 +119,6 @@ class HuggingFaceSession:
             text = self.template.decode(said.tolist())
             yield asked[index].handle, Turn(text, ids, logprobs, ended, fault)
 
-    def _add(self, thread: Thread) -> int:
-        self._next += 1
-        self._threads[self._next] = thread
-        return self._next
 
 def _alike(asked: Sequence[_Asked]) -> list[_Asked]:
     """Those that have about as much to read as the one with the least: all rows of a batch take the columns of the

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from threading import Event
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
@@ -23,11 +23,11 @@ from reachlab.policies.chat import ChatTemplate
 from reachlab.policies.chat_model.retry import side_by_side, silence
 from reachlab.policies.endpoint.client import Client
 from reachlab.policies.endpoint.completions import Completion, asking, completion, scored, scoring
-from reachlab.policies.endpoint.threads import Threads
+from reachlab.policies.threads import Threads
 from reachlab.seeding import derive
 
 if TYPE_CHECKING:
-    from reachlab.policies.imaginer import HuggingFaceImaginer
+    from reachlab.policies.imaginer import SessionImaginer
     from reachlab.policies.scoring import TokenScores
 
 
@@ -51,13 +51,13 @@ class EndpointPolicy:
     def session(self) -> EndpointSession:
         return EndpointSession(self.template, self.positions, self, self.stop_ids)
 
-    def imaginer(self) -> HuggingFaceImaginer:
+    def imaginer(self) -> SessionImaginer:
         """A new ``reachlab.Imaginer``, for one rollout."""
-        from reachlab.policies.imaginer import HuggingFaceImaginer
+        from reachlab.policies.imaginer import SessionImaginer
 
         stops = self.stop_ids | {self.template.observation_stop}
         session = EndpointSession(self.template, self.positions, self, stops)
-        return HuggingFaceImaginer(self.template, cast(Any, session))  # it needs open, rewind, act and close of it
+        return SessionImaginer(self.template, session)
 
     def logprobs(self, transcripts: Sequence[Transcript]) -> list[np.ndarray]:
         """For each transcript (T,) log-probabilities in nats of its tokens; 0 for the first."""

@@ -68,11 +68,8 @@ class VllmEngine:
         return _engines.setdefault(key, cls(str(model.name_or_path), settings))
 
     def session(self, policy: HuggingFacePolicy) -> VllmSession:
-        return VllmSession(policy.model, policy.template, policy.stop_ids, engine=self)
-
-    def positions(self, model: PreTrainedModel) -> int:
-        """Tokens of the longest transcript."""
-        return longest(model, self.settings)
+        room = longest(policy.model, self.settings)
+        return VllmSession(policy.template, room, policy.model, policy.stop_ids, engine=self)
 
     def add(self, model: PreTrainedModel, asked: Asked, done: Done) -> None:
         """Take a request; *done* hears of it, at the latest when everything has been stepped to its end.

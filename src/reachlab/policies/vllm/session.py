@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -48,11 +48,6 @@ class VllmSession(HuggingFaceSession):
     engine: VllmEngine = field(kw_only=True)
     _running: set[int] = field(default_factory=set)
     _done: list[tuple[int, Turn]] = field(default_factory=list)
-
-    @cached_property
-    def positions(self) -> int:
-        """Tokens that the engine and the model take in all."""
-        return self.engine.positions(self.model)
 
     def act(self, requests: Sequence[ActRequest]) -> Iterator[tuple[int, Turn]]:
         for request in requests:

@@ -1,7 +1,7 @@
-"""The tokens of many episodes, for sessions whose engine keeps its own cache: ids are only appended.
+"""The tokens of many episodes, whatever engine samples them: ids are only appended.
 
-As ``policies.session`` has it: a transcript never grows past the model's positions. What does not fit of a tool result
-is not read, and the turn that has no room left ends as one whose tokens ran out; a prompt without room is a fault.
+A transcript never grows past the model's positions. What does not fit of a tool result is not read, and the turn that
+has no room left ends as one whose tokens ran out; a prompt without room is a fault.
 Not covered: sampling. Loads no torch.
 """
 
@@ -9,29 +9,48 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reachlab import Prompt, TokenKind, ToolResult, Transcript
 from reachlab.policies.chat import ChatTemplate, prompt_key
 
+if TYPE_CHECKING:
+    from reachlab.policies.cache import Rows
+
 
 @dataclass
 class Thread:
-    """One episode's tokens."""
+    """One episode's tokens. ``unread`` of them, at the end, are not in the engine's cache yet."""
 
     ids: list[int]
     kinds: list[int]
     logprobs: list[float]
     seed: int
+    unread: int
     turns: int = 0
+    rows: Rows | None = None
+    """The cache that holds it, in row ``row``; None where the engine keeps its own."""
+    row: int = 0
     fault: str = ""
     """Why it can never act."""
+
+    @classmethod
+    def of(cls, ids: Sequence[int], seed: int) -> Thread:
+        """One that continues the given ids."""
+        count = len(ids)
+        return cls(list(ids), [int(TokenKind.PROMPT)] * count, [0.0] * count, seed, count)
+
+    def forget(self) -> None:
+        """Give up the cache: everything is read again at the next turn."""
+        self.rows, self.unread = None, len(self.ids)
 
     def push(self, ids: Sequence[int], kinds: Sequence[int], logprobs: Sequence[float] | None = None) -> None:
         self.ids.extend(ids)
         self.kinds.extend(kinds)
-        self.logprobs.extend([0.0] * len(ids) if logprobs is None else logprobs)
+        self.logprobs.extend(logprobs if logprobs is not None else [0.0] * len(ids))
+        self.unread += len(ids)
 
 
 @dataclass
@@ -89,11 +108,10 @@ class Threads:
         return self._next
 
     def _opened(self, ids: Sequence[int], seed: int) -> Thread:
-        kept = list(ids[: self.positions])
-        thread = Thread(kept, [int(TokenKind.PROMPT)] * len(kept), [0.0] * len(kept), seed)
+        thread = Thread.of(ids[: self.positions], seed)
         if len(ids) >= self.positions:
             thread.fault = (
-                f"the prompt has {len(ids)} tokens, the model takes {self.positions} in all: use shorter prompts or a "
-                "model with a longer context"
+                f"the prompt has {len(ids)} tokens, the model takes {self.positions} in all (max_position_embeddings): "
+                "use shorter prompts or a model with a longer context"
             )
         return thread
