@@ -22,7 +22,7 @@ help:
 	@echo "make attacks     every attack on every sandbox (Docker where an engine starts)"
 	@echo "make wheel-test  build the wheel and try it in a clean environment"
 	@echo "make vllm        set up .venv-vllm: vLLM for processors, apart from everything else (3 GB)"
-	@echo "make vllm-test   the tests of the real vLLM engine, in .venv-vllm"
+	@echo "make vllm-test   the tests of the real vLLM engine and its server, in .venv-vllm"
 	@echo "make clean       remove environments, builds and runs"
 
 demo: .venv/.required
@@ -60,7 +60,7 @@ vllm: .venv-vllm/.required
 
 # Fails where vLLM is missing: asked for by their marker, its tests do not stand aside.
 vllm-test: .venv-vllm/.required
-	$(VLLM) -m pytest -m vllm tests/vllm
+	$(VLLM) -m pytest -m vllm tests/vllm tests/vllm_server
 
 clean:
 	rm -rf .venv .venv-wheel .venv-vllm dist build runs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

