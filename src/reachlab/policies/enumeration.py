@@ -18,8 +18,8 @@ from reachlab.errors import BadValue
 from reachlab.policies.cache import Rows
 from reachlab.policies.reading import feed
 
-ROWS = 256
-"""Prefixes that are read together."""
+ROWS = 64
+"""Prefixes that are read together; so many of each length are held at a time."""
 MOST_SEQUENCES = 20_000
 """More tokenisations than this of one answer are refused: sample p0 instead."""
 
