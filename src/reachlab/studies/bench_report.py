@@ -12,7 +12,7 @@ from rich.text import Text
 
 from reachlab import Json
 from reachlab.studies.bench import COLUMNS, RIVALS
-from reachlab.studies.canvas import COLORS, new_figure, save, style
+from reachlab.studies.canvas import COLORS, new_figure, place, save, style
 from reachlab.studies.plots import SPENT, SURPLUS, ends
 from reachlab.studies.reading import DASH, Notes, brief, spelled
 
@@ -109,22 +109,26 @@ def _paid(ax: Axes, rows: list[Json]) -> None:
     ax.set_xlabel("nats, rl·live")
     ax.barh([-9], [0], color=SPENT, label="spent: the weights paid")
     ax.barh([-9], [0], color=SURPLUS, label="surplus: the world paid")
-    ax.legend(loc="lower right", fontsize=8.5)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, fontsize=8.5)
 
 
 def _bits(ax: Axes, rows: list[Json]) -> None:
     ax.set_title("Nothing gained that was not imported")
     both = [(row["bits_imported"], row["bits_gained"], row["family"]) for row in rows]
     shown = [(x, y, name) for x, y, name in both if x["value"] is not None and y["value"] is not None]
-    most = max([1.0, *(max(ends(x)[1], ends(y)[1]) for x, y, _ in shown)]) * 1.1
-    ax.fill_between([0, most], [0, most], most, color="#D0D0D0", alpha=0.5, linewidth=0)
-    ax.plot([0, most], [0, most], color="#808080", linewidth=1)
-    for x, y, name in shown:
-        errors = [[[e["value"] - ends(e)[0]], [ends(e)[1] - e["value"]]] for e in (x, y)]
-        spot = [x["value"]], [y["value"]]
-        ax.errorbar(*spot, xerr=errors[0], yerr=errors[1], fmt="o", color=COLORS["live"], capsize=2)
-        ax.annotate(name, (x["value"], y["value"]), xytext=(6, -10), textcoords="offset points", fontsize=9)
-    ax.set_xlim(0, most)
-    ax.set_ylim(0, most)
+    crosses = [(x["value"], y["value"], ends(x), ends(y), 0.0) for x, y, _ in shown]
+    least = min([2.0, *(max(low, 1.0) for _, _, (low, _), _, _ in crosses)])
+    widest, highest = (1.15 * max([8.0, *(c[axis][1] for c in crosses)]) for axis in (2, 3))
+    ax.set_xscale("log", base=2)  # one family may import a hundred times as much as another
+    edge = [least * (widest / least) ** (n / 64) for n in range(65)]
+    ax.fill_between(edge, edge, max(widest, highest), color="#D0D0D0", alpha=0.5, linewidth=0)
+    ax.plot(edge, edge, color="#808080", linewidth=1)
+    for x, y, (left, right), (low, high), _ in crosses:
+        errors = [[x - left], [right - x]], [[y - low], [high - y]]
+        ax.errorbar([x], [y], xerr=errors[0], yerr=errors[1], fmt="o", color=COLORS["live"], capsize=2)
+    ax.set_xlim(least, widest)
+    ax.set_ylim(min([0.0, *(low for _, _, _, (low, _), _ in crosses)]), highest)
+    ax.xaxis.set_major_formatter("{x:g}")
+    place(ax, [(name, x["value"], y["value"], 0.0, False) for x, y, name in shown], crosses)
     ax.set_xlabel("bits imported")
     ax.set_ylabel("bits gained over imagined")
