@@ -118,7 +118,8 @@ def _bits(ax: Axes, rows: list[Json]) -> None:
     shown = [(x, y, name) for x, y, name in both if x["value"] is not None and y["value"] is not None]
     crosses = [(x["value"], y["value"], ends(x), ends(y), 0.0) for x, y, _ in shown]
     least = min([2.0, *(max(low, 1.0) for _, _, (low, _), _, _ in crosses)])
-    widest, highest = (1.15 * max([8.0, *(c[axis][1] for c in crosses)]) for axis in (2, 3))
+    widest = 1.15 * max([8.0, *(right for _, _, (_, right), _, _ in crosses)])
+    highest = 1.15 * max([8.0, *(high for _, _, _, (_, high), _ in crosses)])
     ax.set_xscale("log", base=2)  # one family may import a hundred times as much as another
     edge = [least * (widest / least) ** (n / 64) for n in range(65)]
     ax.fill_between(edge, edge, max(widest, highest), color="#D0D0D0", alpha=0.5, linewidth=0)
