@@ -125,7 +125,8 @@ def test_who_leaves_early_stops_what_was_not_begun() -> None:
 
 def test_an_interrupt_does_not_wait_for_requests_in_flight() -> None:
     code = (
-        "import time; from reachlab.policies.chat_model.retry import side_by_side\n"
+        "import signal, time; from reachlab.policies.chat_model.retry import side_by_side\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored where the tests run in the background
         "def work(item, stop):\n    print('begun', flush=True)\n    time.sleep(60)\n"
         "list(side_by_side(work, range(4), 2, 120))"
     )
