@@ -119,17 +119,23 @@ class Spec:
             if self.options:
                 raise BadValue(f"options of {self.name!r}", dict(self.options), "none: it takes no options")
             return factory
-        if kind == "families" and isinstance(factory, type) and "budget" in self.options:
-            return _with_budget(self, factory)
+        if kind == "families" and "budget" in self.options and not _takes(factory, "budget"):
+            return _with_budget(self)
         _check_options(kind, self.name, factory, self.options)
         return factory(**self.options)
 
 
-def _with_budget(spec: Spec, factory: Callable[..., Any]) -> Any:
+def _takes(factory: Callable[..., Any], option: str) -> bool:
+    """Whether *factory* has this parameter, or any."""
+    try:
+        parameters = inspect.signature(factory).parameters
+    except (TypeError, ValueError):  # some builtins; ``_check_options`` says so
+        return True
+    return option in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
+def _with_budget(spec: Spec) -> Any:
     """Families have the dial ``budget`` in common, unless one has its own: what an episode of it may use."""
-    if "budget" in inspect.signature(factory).parameters:
-        _check_options("families", spec.name, factory, spec.options)
-        return factory(**spec.options)
     others = {name: value for name, value in spec.options.items() if name != "budget"}
     within = _load("families", spec.name, "reachlab.envs.budgeted:within")
     return within(Spec(spec.name, others).build("families"), spec.options["budget"])

@@ -28,6 +28,15 @@ def test_episodes_keep_to_it() -> None:
     assert Interaction(family, task, World.CLOSED).budget.tokens == family.budget.closed().tokens
 
 
+def own_family(digits: int) -> Lexicon:
+    return Lexicon(digits=(digits,))
+
+
+def test_a_family_of_ones_own_has_the_dial_too() -> None:
+    family = Spec(f"{__name__}:own_family", {"digits": 4, "budget": {"tokens": 99}}).build("families")
+    assert family.budget.tokens == 99 and family.task("test", 0) == own_family(4).task("test", 0)
+
+
 @pytest.mark.parametrize(
     ("budget", "said"),
     [

@@ -30,7 +30,7 @@ class Abilities:
 
 
 def abilities_of(policy: Policy) -> Abilities:
-    """By the methods that it has: ``with_model`` (new weights), ``imaginer``, ``score``."""
+    """By the methods that it has: ``with_model`` (new weights), ``imaginer``."""
 
     def why(method: str, reason: str) -> str:
         return "" if callable(getattr(policy, method, None)) else f"{policy.name} {reason}"

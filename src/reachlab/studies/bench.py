@@ -23,7 +23,7 @@ from typing import NamedTuple
 from reachlab import Arm, Json, Treatment, World
 from reachlab.errors import BadValue, UnknownName
 from reachlab.registry import Spec
-from reachlab.studies.designs import CORE, PRIMARY, SEARCH
+from reachlab.studies.designs import CORE, SEARCH
 from reachlab.studies.jobs import Report
 from reachlab.studies.reading import arms, estimate
 from reachlab.studies.spec import PROFILES, Profile, StudySpec
@@ -156,7 +156,7 @@ def row(result: Json) -> Json:
         "mechanism": result["family"]["mechanism"],
         "verdict": verdict["verdict"],
         "sentence": verdict["sentence"],
-        "primary": PRIMARY.name,
+        "primary": primary["name"],
         **numbers,
         "interaction": result["interaction"],
         "removed": missing if removed is None else removed["success_hard"],

@@ -20,7 +20,6 @@ from reachlab.envs.effects import results_by_turn
 from reachlab.errors import BadValue, UnknownName
 from reachlab.measure.intervals import bounded_mean
 from reachlab.studies.context import Context, open_run
-from reachlab.studies.designs import PRIMARY
 from reachlab.studies.jobs import Report, one_thread
 from reachlab.studies.replay import task_of, with_donors_evidence
 from reachlab.studies.sources import rows_of
@@ -54,7 +53,7 @@ def provenance(root: Path, arm: str = "", report: Report = lambda done, total, r
     Raises UnknownName and BadValue for an arm that is not live.
     """
     context = open_run(Path(root))
-    chosen = _arm(context.spec.designed.arms, arm or PRIMARY.name)
+    chosen = _arm(context.spec.designed.arms, arm or context.primary.name)
     chunks = [(index, chunk) for index in context.runs(chosen) for chunk in range(context.spec.chunks(chosen.split))]
     found: list[Exchanged] = []
     live = 0
